@@ -1,0 +1,1 @@
+"""The settings: file, environment and options, and where each value came from."""

@@ -1,0 +1,1 @@
+"""Which questions to ask a MongooseIM node, what the answers mean, and which names may leave."""

@@ -1,0 +1,103 @@
+"""What a cluster answered, as frozen values that hold known words and numbers only.
+
+Everything in `ClusterFacts` but `nodes[].name`, `unreachable` and the keys of `stanzas` may leave the operator's network;
+those three name nodes and are for the operator's own eyes (summary, log, state directory).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+STANZA_TYPES = (
+    "xmppMessageSent",
+    "xmppMessageReceived",
+    "xmppIqSent",
+    "xmppIqReceived",
+    "xmppPresenceSent",
+    "xmppPresenceReceived",
+)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Module:
+    """An open-source module in use, with the options that MongooseIM reports of it."""
+
+    name: str
+    backend: str | None = None
+    online_backend: str | None = None
+    api_version: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleSet:
+    """The modules loaded for `host_types` host types that have exactly this set in common."""
+
+    modules: tuple[Module, ...]
+    host_types: int
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class TlsOption:
+    """How client listeners do TLS: the mode, and the TLS module in releases that name it (before 6.4)."""
+
+    mode: str
+    module: str | None = None
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Incarnation:
+    """One life of a node: the name and the creation that it got when it started. Counters start at 0 in each."""
+
+    node: str
+    creation: int
+
+
+StanzaTotals = Mapping[Incarnation, Mapping[str, int]]
+"""Stanza counters per incarnation of a node and stanza type, as read; never summed before increments are taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeFacts:
+    """What is reported once per node, and the name by which the operator knows it. None: could not be asked."""
+
+    name: str
+    version: str | None
+    otp_release: str | None
+    uptime_seconds: int | None
+    components: int | None
+    node_number: int | None
+    config_type: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Unreachable:
+    """A member that gave no answer, and the reason in words for the operator."""
+
+    node: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterFacts:
+    """One cluster's facts, merged from its nodes (design: once, per node, summed). None: no node could say."""
+
+    nodes: tuple[NodeFacts, ...]
+    unreachable: tuple[Unreachable, ...]
+    cluster_id: str | None
+    """The persistent cluster id, or None where it is ephemeral or missing."""
+    host_count: int | None
+    domain_count: int | None
+    modules: tuple[ModuleSet, ...]
+    custom_module_count: int | None
+    http_api: tuple[str, ...]
+    transports: tuple[str, ...]
+    tls_options: tuple[TlsOption, ...]
+    outgoing_pools: tuple[str, ...]
+    stanzas: StanzaTotals
+    own_reporter: bool
+    """Whether the cluster's own service_mongoose_system_metrics is reporting: everything is counted twice."""
+    log_dir: str | None = None
+    """Where the nodes write their logs, as they say; for the operator only."""
+    notes: tuple[str, ...] = field(default=())
+    """Facts that failed, as "fact: failure class", walled: known words only."""
