@@ -1,7 +1,7 @@
 """What a cluster answered, as frozen values that hold known words and numbers only.
 
-Everything in `ClusterFacts` but `nodes[].name`, `unreachable` and the keys of `stanzas` may leave the operator's network;
-those three name nodes and are for the operator's own eyes (summary, log, state directory).
+Everything in `ClusterFacts` but `nodes[].name`, `unreachable`, `log_dir` and the keys of `stanzas` may leave the
+operator's network; those name nodes and paths and are for the operator's own eyes (summary, log, state directory).
 """
 
 from __future__ import annotations

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from bridge.mongooseim.facts import StanzaTotals
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bridge.mongooseim.facts import StanzaTotals
 
 Value = str | int | float
 

@@ -1,0 +1,241 @@
+"""Options, environment and file, in that order of strength, into checked `Settings`, with the origin of each value.
+
+All problems are found in one go: every leaf of the model is looked up in the three sources and converted alone.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, TypeVar, get_args
+
+import msgspec
+from msgspec import Struct
+
+from bridge.config.errors import ConfigError, Problem
+from bridge.config.model import SECTIONS, BridgeSection, ServiceSection, Settings
+from bridge.secret import Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+ENV_PREFIX: Final = "MONGOOSEIM_BRIDGE_"
+DEFAULT_FILE: Final = Path("/etc/mongooseim-bridge/config.toml")
+SERVICE: Final = "services.service_mongoose_system_metrics"
+
+_SYSTEMD: Final = {"bridge.state_dir": "STATE_DIRECTORY", "bridge.log_dir": "LOGS_DIRECTORY"}
+_StructT = TypeVar("_StructT", bound=Struct)
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """The checked settings and, for every key that was set, where: option, variable, or file and line."""
+
+    settings: Settings
+    origins: Mapping[str, str]
+    file: Path | None = None
+
+    def is_set(self, key: str) -> bool:
+        """Whether `key` ("bridge.nodes") was given anywhere, as opposed to defaulted."""
+        return key in self.origins
+
+
+def env_name(key: str) -> str:
+    """The environment variable of a key: `bridge.state_dir` is MONGOOSEIM_BRIDGE_STATE_DIR."""
+    short = key.removeprefix(SERVICE + ".").removeprefix("bridge.")
+    return ENV_PREFIX + short.upper().replace(".", "_")
+
+
+def load(file: Path | None, environ: Mapping[str, str], options: Mapping[str, object]) -> Loaded:
+    """Read and check the configuration.
+
+    Args:
+        file: the TOML file; None takes MONGOOSEIM_BRIDGE_CONFIG, else the default file if there is one.
+        environ: the environment.
+        options: values of the command line by key ("bridge.nodes"); absent keys were not given.
+
+    Raises:
+        ConfigError: with every problem of every key.
+    """
+    path = file or (Path(environ[ENV_PREFIX + "CONFIG"]) if environ.get(ENV_PREFIX + "CONFIG") else None)
+    if path is None and DEFAULT_FILE.exists():
+        path = DEFAULT_FILE
+    reader = _Reader(environ, options, *_read(path))
+    service = reader.section(ServiceSection, SERVICE)
+    bridge = reader.section(BridgeSection, "bridge")
+    if reader.problems:
+        raise ConfigError(reader.problems)
+    return Loaded(Settings(service=service, bridge=bridge), reader.origins, path)
+
+
+def _read(path: Path | None) -> tuple[Source, dict[str, object]]:
+    if path is None:
+        return Source("", ""), {}
+    try:
+        text = path.read_text(encoding="utf-8")
+        return Source(str(path), text), tomllib.loads(text)
+    except OSError as error:
+        raise ConfigError(
+            [Problem(str(path), "", f"cannot be read: {error.strerror}; name another with --config")]
+        ) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            [Problem(str(path), "", f"is not UTF-8 text (byte {error.start}); save it as UTF-8")]
+        ) from error
+    except tomllib.TOMLDecodeError as error:
+        message = f"is not valid TOML: {error}; a string needs quotes, a table a header like [bridge]"
+        raise ConfigError([Problem(str(path), "", message)]) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The text of the file, to tell the line of a key (tomllib does not)."""
+
+    name: str
+    text: str
+
+    def place(self, key: str) -> str:
+        """`FILE:LINE` of a key, by its last name inside the right table where that can be told."""
+        parts = key.split(".")
+        table, wanted = "", parts[-1].split("[")[0]
+        fallback = 0
+        for number, raw in enumerate(self.text.splitlines(), 1):
+            line = raw.strip()
+            if line.startswith("["):
+                table = line.strip("[] \t").split("]")[0]
+            name = line.split("=")[0].strip().strip("\"'")
+            if name.split(".")[-1].strip() == wanted or (not name and table.endswith(wanted)):
+                here = ".".join(filter(None, [table, name]))
+                if here == key or line.startswith("["):
+                    return f"{self.name}:{number}"
+                fallback = fallback or number
+            elif line.startswith("[") and table == key.split("[", maxsplit=1)[0]:
+                return f"{self.name}:{number}"
+        return f"{self.name}:{fallback}" if fallback else self.name
+
+
+@dataclass(slots=True)
+class _Reader:
+    """Walks the model and takes each leaf from the strongest source that has it."""
+
+    environ: Mapping[str, str]
+    options: Mapping[str, object]
+    source: Source
+    root: Mapping[str, object]
+    problems: list[Problem] = field(default_factory=list)
+    origins: dict[str, str] = field(default_factory=dict)
+
+    def section(self, cls: type[_StructT], path: str) -> _StructT:
+        table: object = self.root
+        for name in path.split("."):
+            if isinstance(table, dict):
+                self._misspelt_section(name, table)
+                table = table.get(name, {})
+        return self._struct(cls, table, path) or cls()
+
+    def _misspelt_section(self, name: str, table: Mapping[str, object]) -> None:
+        if name in table:
+            return
+        for other in difflib.get_close_matches(name, table, n=1, cutoff=0.85):
+            self._problem(other, f"unknown section; did you mean {name!r}?")
+
+    def _struct(self, cls: type[_StructT], table: object, path: str) -> _StructT | None:
+        if not isinstance(table, dict):
+            self._problem(path, f"must be a table, as in [{path}]")
+            return None
+        fields = {field.name: field for field in msgspec.structs.fields(cls)}
+        for name in table.keys() - fields.keys():
+            near = difflib.get_close_matches(name, fields, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(fields)}"
+            self._problem(f"{path}.{name}", f"unknown key; {hint}")
+        values: dict[str, object] = {}
+        before = len(self.problems)
+        for name, info in fields.items():
+            key = f"{path}.{name}"
+            nested, many = _nested(info.type)
+            if nested and many:
+                if name in table:
+                    values[name] = tuple(self._many(nested, table[name], key))
+            elif nested:
+                inner = self._struct(nested, table.get(name, {}), key)
+                if name in table or any(origin.startswith(key + ".") for origin in self.origins):
+                    values[name] = inner
+            else:
+                self._leaf(info.type, table, key, values)
+            if name not in values and info.required:
+                self._problem(key, "is missing")
+        return cls(**values) if len(self.problems) == before else None
+
+    def _many(self, cls: type[_StructT], items: object, key: str) -> Iterator[_StructT | None]:
+        if not isinstance(items, list):
+            self._problem(key, f"must be a list of tables, as in [[{key}]]")
+            return
+        for number, item in enumerate(items):
+            self.origins[key] = self.source.place(key)
+            yield self._struct(cls, item, f"{key}[{number}]")
+
+    def _leaf(self, kind: object, table: Mapping[str, object], key: str, values: dict[str, object]) -> None:
+        name = key.rpartition(".")[2]
+        variable = env_name(key)
+        if key in self.options:
+            value, origin, strict = self.options[key], "option", True
+        elif "[" not in key and variable in self.environ:
+            value, origin, strict = _from_text(self.environ[variable], kind), f"environment {variable}", False
+        elif name in table:
+            value, origin, strict = table[name], self.source.place(key), True
+        elif self.environ.get(_SYSTEMD.get(key, "")):
+            value, origin, strict = self.environ[_SYSTEMD[key]], f"environment {_SYSTEMD[key]}", False
+        else:
+            return
+        try:
+            values[name] = msgspec.convert(value, kind, strict=strict, dec_hook=_decode)
+            self.origins[key] = origin
+        except msgspec.ValidationError as error:
+            self.problems.append(Problem(origin, key, _reason(error)))
+
+    def _problem(self, key: str, message: str) -> None:
+        self.problems.append(Problem(self.source.place(key), key, message))
+
+
+def _nested(kind: object) -> tuple[type[Struct] | None, bool]:
+    """The struct inside a field's type, and whether the field holds many of them."""
+    if isinstance(kind, type) and issubclass(kind, Struct):
+        return kind, False
+    for inner in get_args(kind):
+        struct, many = _nested(inner)
+        if struct:
+            return struct, many or (... in get_args(kind))
+    return None, False
+
+
+def _from_text(text: str, kind: object) -> object:
+    """A variable's text as the value it stands for: lists are separated by commas or blanks."""
+    return text.replace(",", " ").split() if "tuple" in str(kind) else text
+
+
+def _decode(kind: type, value: object) -> object:
+    if kind is Secret and isinstance(value, str) and value:
+        return Secret(value)
+    raise ValueError("must be a text that is not empty")
+
+
+def _reason(error: msgspec.ValidationError) -> str:
+    text = str(error).replace("`", "").partition(" - at ")[0]
+    return text[:1].lower() + text[1:]
+
+
+def keys() -> Iterator[tuple[str, object, object]]:
+    """Every leaf key of the configuration with its type and default, in the order of the model."""
+    for path, cls in SECTIONS.items():
+        yield from _keys(cls, path)
+
+
+def _keys(cls: type[Struct], path: str) -> Iterator[tuple[str, object, object]]:
+    for info in msgspec.structs.fields(cls):
+        nested, many = _nested(info.type)
+        if nested:
+            yield from _keys(nested, f"{path}.{info.name}" + ("[]" if many else ""))
+        else:
+            yield f"{path}.{info.name}", info.type, info.default
