@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -28,14 +29,28 @@ def as_json(events: Sequence[Event]) -> str:
     return json.dumps(listed, indent=2, allow_nan=False) + "\n"
 
 
-def write(log_dir: Path, events: Sequence[Event]) -> Path:
-    """Replace the JSON log of `log_dir` in one step, so that a reader sees the old report or the new, never a part.
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A JSON log that lies complete on the disk beside its place: all that can fail has been done."""
 
-    Returns:
-        The path that was written.
+    temporary: Path
+    path: Path
+
+    def publish(self) -> Path:
+        """Put it in its place in one step: a reader sees the old report or the new one, never a part."""
+        self.temporary.replace(self.path)
+        return self.path
+
+    def discard(self) -> None:
+        """Take it back; the log that was there before is untouched."""
+        self.temporary.unlink(missing_ok=True)
+
+
+def prepare(log_dir: Path, events: Sequence[Event]) -> Prepared:
+    """Write the events to a temporary file in `log_dir`, for `publish` once the report is in the queue.
 
     Raises:
-        JsonLogError: the directory is missing, read-only or full.
+        JsonLogError: the directory is missing, read-only or full; nothing is left behind.
     """
     path = log_dir / FILE_NAME
     temporary: Path | None = None
@@ -48,12 +63,12 @@ def write(log_dir: Path, events: Sequence[Event]) -> Path:
             file.flush()
             os.fsync(file.fileno())
         temporary.chmod(0o644)
-        temporary.replace(path)
     except OSError as error:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
         message = (
-            f"the report cannot be written to {path}: {error.strerror}; give a writable directory as bridge.log_dir"
+            f"the report cannot be written to {path}: {error.strerror}; "
+            "set bridge.log_dir to a directory with room that this user may write"
         )
         raise JsonLogError(message) from error
-    return path
+    return Prepared(temporary, path)

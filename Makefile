@@ -1,0 +1,51 @@
+# Everything starts from a machine with Python 3.11 and nothing else prepared: each target sets up what it needs.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SETUP := $(VENV)/.set-up
+SECONDS_OF_SOAK ?= 600
+FUZZ_INPUTS ?= 1000000
+
+.PHONY: help setup demo test lint fuzz soak bench clean
+
+help: ## Show the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+
+setup: $(SETUP) ## Create the virtual environment, install the project, make sure of Erlang
+
+$(SETUP): pyproject.toml .ci/ensure-erlang
+	@.ci/ensure-erlang
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; name one with make PYTHON=..."; exit 1; }
+	@echo "setting up $(VENV)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "no virtual environment could be made; on Debian: apt-get install python3-venv"; exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,metrics]'
+	@touch $@
+
+demo: setup ## Do the main job before your eyes: two stub nodes, a local GA4, a preview and a report
+	@.ci/ensure-erlang
+	@$(BIN)/python -m erlang_stubs.demo
+
+lint: setup ## Check style, types and the direction of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: lint ## Everything that must hold, on real nodes
+	@.ci/ensure-erlang
+	$(BIN)/pytest
+
+fuzz: setup ## A million mutated and random inputs to the term decoder (FUZZ_INPUTS=n)
+	$(BIN)/python -m tests.erlang.fuzz_etf --inputs $(FUZZ_INPUTS)
+
+soak: setup ## The service against failing nodes, EPMD and endpoint (SECONDS_OF_SOAK=n)
+	$(BIN)/python -m tests.service.soak --seconds $(SECONDS_OF_SOAK)
+
+bench: setup ## Paired timings against named peers, as tables
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
+	$(BIN)/python -m tests.bench
+
+clean: ## Remove what the other targets made
+	rm -rf $(VENV) .cache build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache erlang_stubs/ebin

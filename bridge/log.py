@@ -1,0 +1,62 @@
+"""Log lines as values: an event name and fields, so that text and JSON are two views of the same thing.
+
+    log.info(Line("report_collected", nodes=2, events=57))
+
+The text form is MongooseIM's own style (`when=… level=… what=… key=value`).
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from datetime import UTC, datetime
+from typing import Final, final
+
+_PLAIN: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.:/@+,%")
+
+
+@final
+class Line:
+    """One thing that happened: `what` in snake case, and fields whose values are shown as text."""
+
+    __slots__ = ("fields", "what")
+
+    def __init__(self, what: str, /, **fields: object) -> None:
+        self.what = what
+        self.fields = fields
+
+    def __str__(self) -> str:
+        return " ".join([f"what={self.what}", *(f"{name}={_quoted(value)}" for name, value in self.fields.items())])
+
+
+class TextFormatter(logging.Formatter):
+    """`when=2026-01-31T12:00:00.123Z level=info what=report_collected nodes=2`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line per record; a traceback of an unforeseen error follows it."""
+        line = record.msg if isinstance(record.msg, Line) else Line("log", logger=record.name, text=record.getMessage())
+        text = f"when={_when(record)} level={record.levelname.lower()} {line}"
+        return f"{text}\n{self.formatException(record.exc_info)}" if record.exc_info else text
+
+
+class JsonFormatter(logging.Formatter):
+    """The same as one JSON object per line, for collectors."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One JSON object per record."""
+        line = record.msg if isinstance(record.msg, Line) else Line("log", logger=record.name, text=record.getMessage())
+        fields = {name: value if isinstance(value, int | float) else str(value) for name, value in line.fields.items()}
+        whole = {"when": _when(record), "level": record.levelname.lower(), "what": line.what, **fields}
+        if record.exc_info:
+            whole["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(whole)
+
+
+def _when(record: logging.LogRecord) -> str:
+    moment = datetime.fromtimestamp(record.created, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _quoted(value: object) -> str:
+    text = str(value)
+    return text if text and _PLAIN.issuperset(text) else json.dumps(text, ensure_ascii=False)
