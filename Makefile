@@ -14,17 +14,16 @@ help: ## Show the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
 
 setup: $(SETUP) ## Create the virtual environment, install the project, make sure of Erlang
+	@.ci/prepare $(PYTHON)
 
-$(SETUP): pyproject.toml .ci/ensure-erlang
-	@.ci/ensure-erlang
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; name one with make PYTHON=..."; exit 1; }
+$(SETUP): pyproject.toml .ci/prepare
+	@.ci/prepare $(PYTHON)
 	@echo "setting up $(VENV)"
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "no virtual environment could be made; on Debian: apt-get install python3-venv"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,metrics]'
 	@touch $@
 
 demo: setup ## Do the main job before your eyes: two stub nodes, a local GA4, a preview and a report
-	@.ci/ensure-erlang
 	@$(BIN)/python -m erlang_stubs.demo
 
 lint: setup ## Check style, types and the direction of imports
@@ -34,7 +33,6 @@ lint: setup ## Check style, types and the direction of imports
 	$(BIN)/lint-imports
 
 test: lint ## Everything that must hold, on real nodes
-	@.ci/ensure-erlang
 	$(BIN)/pytest
 
 fuzz: setup ## A million mutated and random inputs to the term decoder (FUZZ_INPUTS=n)
