@@ -23,6 +23,9 @@ def Doc(text: str) -> Meta:  # noqa: N802 - reads as part of the annotation
 Milliseconds = Annotated[int, Meta(ge=1, le=31_536_000_000)]
 Port = Annotated[int, Meta(ge=1, le=65_535)]
 Path = Annotated[str, Meta(min_length=1)]
+Country = Annotated[str, Meta(pattern="^[A-Z]{2}$")]
+Region = Annotated[str, Meta(pattern="^[A-Z]{2}-[A-Z0-9]{1,3}$")]
+City = Annotated[str, Meta(min_length=1, max_length=100)]
 MeasurementId = Annotated[str, Meta(pattern="^G-[A-Z0-9]{4,20}$")]
 
 
@@ -59,11 +62,9 @@ class Destination(Struct, frozen=True, forbid_unknown_fields=True):
 class Location(Struct, frozen=True, forbid_unknown_fields=True):
     """`[bridge.user_location]`: what GA4 is told of geography; nothing unless set."""
 
-    country: Annotated[str | None, Meta(pattern="^[A-Z]{2}$"), Doc("ISO 3166-1 country, as in PL.")] = None
-    region: Annotated[str | None, Meta(pattern="^[A-Z]{2}-[A-Z0-9]{1,3}$"), Doc("ISO 3166-2 region, as in PL-12.")] = (
-        None
-    )
-    city: Annotated[str | None, Meta(max_length=100), Doc("City name.")] = None
+    country: Annotated[Country | None, Doc("ISO 3166-1 country, as in PL.")] = None
+    region: Annotated[Region | None, Doc("ISO 3166-2 region, as in PL-12.")] = None
+    city: Annotated[City | None, Doc("City name.")] = None
 
 
 class Tls(Struct, frozen=True, forbid_unknown_fields=True):
@@ -97,7 +98,6 @@ class BridgeSection(Struct, frozen=True, forbid_unknown_fields=True):
         Path | None, Doc("MongooseIM's vm.args: cookie, name style; vm.dist.args beside it is read too.")
     ] = None
     epmd_port: Annotated[Port | None, Doc("Port of EPMD; ERL_EPMD_PORT or 4369 by default.")] = None
-    tls: Tls | UnsetType = UNSET
     state_dir: Annotated[Path, Doc("Queue, history and Client ID; STATE_DIRECTORY of systemd is taken.")] = (
         "/var/lib/mongooseim-bridge"
     )
@@ -124,6 +124,7 @@ class BridgeSection(Struct, frozen=True, forbid_unknown_fields=True):
         200_000_000
     )
     history_days: Annotated[int, Meta(ge=1, le=3650), Doc("How long past reports can be shown.")] = 90
+    tls: Tls | UnsetType = UNSET
     user_location: Location = Location()
     destinations: tuple[Destination, ...] = ()
     health: Health = Health()
