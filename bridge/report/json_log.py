@@ -53,13 +53,14 @@ def prepare(log_dir: Path, events: Sequence[Event]) -> Prepared:
         JsonLogError: the directory is missing, read-only or full; nothing is left behind.
     """
     path = log_dir / FILE_NAME
+    text = as_json(events)
     temporary: Path | None = None
     try:
         log_dir.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=log_dir, prefix=f".{FILE_NAME}.")
         temporary = Path(name)
         with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(as_json(events))
+            file.write(text)
             file.flush()
             os.fsync(file.fileno())
         temporary.chmod(0o644)
