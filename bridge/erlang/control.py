@@ -1,0 +1,76 @@
+"""Distribution messages as bytes and back: `'p' 131 control [131 message]`, without a header of atoms.
+
+Source: "Protocol between Connected Nodes" of the Erlang Distribution Protocol chapter.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from bridge.erlang.errors import EtfError
+from bridge.erlang.etf_decode import DEFAULT_LIMITS, Limits, decode
+from bridge.erlang.etf_encode import encode
+
+if TYPE_CHECKING:
+    from bridge.erlang.terms import Term
+
+LINK: Final = 1
+SEND: Final = 2
+EXIT: Final = 3
+REG_SEND: Final = 6
+EXIT2: Final = 8
+MONITOR_P: Final = 19
+DEMONITOR_P: Final = 20
+MONITOR_P_EXIT: Final = 21
+SEND_SENDER: Final = 22
+PAYLOAD_MONITOR_P_EXIT: Final = 28
+SPAWN_REQUEST: Final = 29
+SPAWN_REPLY: Final = 31
+ALIAS_SEND: Final = 33
+UNLINK_ID: Final = 35
+UNLINK_ID_ACK: Final = 36
+
+TICK: Final = b""
+
+
+class Message(NamedTuple):
+    """A control tuple, its operation first, and the message that some operations carry."""
+
+    control: tuple[Term, ...]
+    payload: Term = None
+
+    @property
+    def operation(self) -> int:
+        """The number of the operation, one of the constants above or unknown."""
+        return int(self.control[0])
+
+
+def read(frame: bytes, limits: Limits = DEFAULT_LIMITS) -> Message:
+    """Take a frame (not a tick) apart.
+
+    Raises:
+        EtfError: not a message of the agreed form.
+    """
+    if frame[:2] != b"p\x83":
+        raise EtfError("a distribution frame that is no pass-through message")
+    control, end = decode(frame, 2, limits)
+    if not isinstance(control, tuple) or not control or not isinstance(control[0], int):
+        raise EtfError("a control message that is no tuple with an operation")
+    if end == len(frame):
+        return Message(control)
+    if frame[end] != 131:
+        raise EtfError("a payload that is no term")
+    payload, end = decode(frame, end + 1, limits)
+    if end != len(frame):
+        raise EtfError("bytes after a payload")
+    return Message(control, payload)
+
+
+def write(*control: Term) -> bytes:
+    """A frame without payload."""
+    return b"p\x83" + encode(control)
+
+
+def write_with(payload: Term, *control: Term) -> bytes:
+    """A frame with a payload."""
+    return b"p\x83" + encode(control) + b"\x83" + encode(payload)
