@@ -1,0 +1,94 @@
+"""The cookie comes from the strongest source, from files that nobody else can read, and is never shown."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from bridge.config.cookie import find_cookie
+from bridge.config.errors import ConfigError
+from bridge.config.model import BridgeSection
+from bridge.config.vm_args import read_vm_args
+from bridge.secret import Secret
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> dict[str, str]:
+    return {"HOME": str(tmp_path)}
+
+
+def cookie_file(path: Path, text: str, mode: int = 0o400) -> str:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    path.chmod(mode)
+    return str(path)
+
+
+def test_the_sources_in_their_order(tmp_path: Path, home: dict[str, str]) -> None:
+    vm_args = tmp_path / "vm.args"
+    vm_args.write_text("-sname mongooseim@localhost\n-setcookie from_vm_args\n")
+    parsed = read_vm_args(vm_args)
+    cookie_file(tmp_path / ".config/erlang/.erlang.cookie", "from_xdg")
+    assert find_cookie(BridgeSection(), None, home).secret.reveal() == "from_xdg"
+    cookie_file(tmp_path / ".erlang.cookie", "from_home\n")
+    assert find_cookie(BridgeSection(), None, home).secret.reveal() == "from_home"
+    bridge = BridgeSection(vm_args=str(vm_args))
+    assert find_cookie(bridge, parsed, home).secret.reveal() == "from_vm_args"
+    bridge = msgspec.structs.replace(bridge, cookie=Secret("from_environment"))
+    assert find_cookie(bridge, parsed, home).secret.reveal() == "from_environment"
+    bridge = msgspec.structs.replace(bridge, cookie_file=cookie_file(tmp_path / "cookie", "from_file"))
+    assert find_cookie(bridge, parsed, home).secret.reveal() == "from_file"
+
+
+@pytest.mark.parametrize("mode", [0o400, 0o600, 0o440])
+def test_private_files_pass(tmp_path: Path, home: dict[str, str], mode: int) -> None:
+    path = cookie_file(tmp_path / "cookie", "monster", mode)
+    assert find_cookie(BridgeSection(cookie_file=path), None, home).secret.reveal() == "monster"
+
+
+@pytest.mark.parametrize("mode", [0o444, 0o644, 0o660, 0o604, 0o666])
+def test_open_files_are_refused_with_the_remedy(tmp_path: Path, home: dict[str, str], mode: int) -> None:
+    path = cookie_file(tmp_path / "cookie", "monster", mode)
+    with pytest.raises(ConfigError, match=r"chmod 0400") as caught:
+        find_cookie(BridgeSection(cookie_file=path), None, home)
+    assert "monster" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"  \n", b"two\nlines", b"\xff\xfe", b"x" * 5000])
+def test_a_file_that_holds_no_cookie_is_refused(tmp_path: Path, home: dict[str, str], content: bytes) -> None:
+    path = tmp_path / "cookie"
+    path.write_bytes(content)
+    path.chmod(0o400)
+    with pytest.raises(ConfigError, match="one line of text"):
+        find_cookie(BridgeSection(cookie_file=str(path)), None, home)
+
+
+def test_no_cookie_anywhere_names_all_the_places(home: dict[str, str]) -> None:
+    with pytest.raises(ConfigError, match=r"cookie_file.*MONGOOSEIM_BRIDGE_COOKIE.*vm_args.*\.erlang\.cookie"):
+        find_cookie(BridgeSection(), None, home)
+
+
+def test_vm_args_of_an_installation_are_understood(tmp_path: Path) -> None:
+    (tmp_path / "vm.args").write_text(
+        "## Name of the node\n-sname mongooseim@localhost\n\n-setcookie mongooseim\n+K true\n-kernel net_ticktime 60\n"
+    )
+    (tmp_path / "vm.dist.args").write_text(
+        "# -kernel inet_dist_listen_min 30000\n-proto_dist inet_tls\n-ssl_dist_opt x\n"
+    )
+    parsed = read_vm_args(tmp_path / "vm.args")
+    assert (parsed.node, parsed.cookie, parsed.tls) == ("mongooseim@localhost", Secret("mongooseim"), True)
+    assert "mongooseim" not in repr(parsed.cookie)
+
+
+def test_a_name_without_host_gets_this_host_as_in_mongooseimctl(tmp_path: Path) -> None:
+    (tmp_path / "vm.args").write_text("-sname mongooseim\n")
+    node = read_vm_args(tmp_path / "vm.args").node
+    assert node is not None
+    assert node.startswith("mongooseim@")
+    assert "." not in node
+
+
+def test_a_broken_vm_args_is_a_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "vm.args").write_text('-setcookie "open\n')
+    with pytest.raises(ConfigError, match=r"vm\.args"):
+        read_vm_args(tmp_path / "vm.args")
