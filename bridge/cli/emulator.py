@@ -1,0 +1,140 @@
+"""`ga4-emulator`: GA4's Measurement Protocol on this machine, for senders under test."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Sequence
+
+    from bridge.emulator.record import RecordedEvent, RecordedRequest
+    from bridge.emulator.server import Emulator
+
+
+@click.command(name="ga4-emulator")
+@click.option("--host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="Where to listen.")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port to listen on; any free one by default.")
+@click.option(
+    "--record", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Append JSON lines here."
+)
+@click.option(
+    "--fail",
+    multiple=True,
+    metavar="MODE",
+    help="Fail on purpose: drop, cut, hang, slow=SECONDS, or a status as 503 or 429:retry-after=2. "
+    "MODE*3 is for three requests. Several are met one after the other, then all is normal.",
+)
+@click.option("--tls-cert", type=click.Path(dir_okay=False), metavar="FILE", help="Certificate chain (PEM), for https.")
+@click.option("--tls-key", type=click.Path(dir_okay=False), metavar="FILE", help="Its key (PEM).")
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="Form of the live lines.")
+@click.option("--quiet", is_flag=True, help="No live lines, only where it listens.")
+def command(
+    *,
+    host: str,
+    port: int,
+    record: Path | None,
+    fail: tuple[str, ...],
+    tls_cert: str | None,
+    tls_key: str | None,
+    form: str,
+    quiet: bool,
+) -> None:
+    """Answer as GA4's Measurement Protocol does, and show what GA4 would have taken and dropped.
+
+    /mp/collect answers 204 to everything, /debug/mp/collect with validation messages; / is a page that shows the
+    events. The first line says where it listens. Ends with SIGINT or SIGTERM.
+    """
+    import asyncio  # noqa: PLC0415 - only this command serves
+
+    from bridge.emulator.server import Emulator  # noqa: PLC0415
+
+    live = _Live(form)
+    emulator = Emulator(
+        host=host,
+        port=port,
+        fail="; ".join(fail),
+        tls=_tls_context(tls_cert, tls_key),
+        record=record,
+        listener=None if quiet else live.show,
+    )
+    asyncio.run(_serve(emulator, live))
+
+
+async def _serve(emulator: Emulator, live: _Live) -> None:
+    import asyncio  # noqa: PLC0415
+    import signal  # noqa: PLC0415
+
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with emulator:
+        live.listening(emulator.url)
+        await stop.wait()
+
+
+def _tls_context(cert: str | None, key: str | None) -> ssl.SSLContext | None:
+    if not cert and not key:
+        return None
+    if not cert:
+        raise click.UsageError("--tls-key needs --tls-cert")
+    import ssl  # noqa: PLC0415
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        context.load_cert_chain(cert, key)
+    except OSError as error:
+        files = f"{cert} and {key}" if key else cert
+        raise click.UsageError(f"cannot use {files} for TLS: {error.strerror or error}; PEM files that fit") from error
+    return context
+
+
+class _Live:
+    """Lines on stdout as things arrive."""
+
+    def __init__(self, form: str) -> None:
+        self._json = form == "json"
+
+    def listening(self, url: str) -> None:
+        import json  # noqa: PLC0415
+
+        self._print(json.dumps({"listening": url}) if self._json else f"listening on {url}")
+
+    def show(self, request: RecordedRequest, events: Sequence[RecordedEvent]) -> None:
+        lines = [event.to_json() for event in events] if self._json else list(_text(request, events))
+        if lines:
+            self._print("\n".join(lines))
+
+    def _print(self, text: str) -> None:
+        try:
+            click.echo(text)
+        except BrokenPipeError:  # nobody reads any more; senders still want answers
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _text(request: RecordedRequest, events: Sequence[RecordedEvent]) -> list[str]:
+    lines = []
+    if request.path.startswith("/debug/"):
+        lines.append(_row(request, "validated", f"{request.events} events, {request.messages} messages"))
+    if request.answer not in ("200", "204"):
+        lines.append(_row(request, "failing", f"{request.answer} on purpose, {request.events} events"))
+    for event in events:
+        params = " ".join(f"{name}={value}" for name, value in event.params.items())
+        lines.append(_row(request, "accepted" if event.accepted else "rejected", f"{event.name or '-':<24}  {params}"))
+        notes = (*event.reasons, *(f"warning: {text}" for text in event.warnings))
+        lines += [" " * 20 + _printable(text) for text in notes]
+    return lines
+
+
+def _row(request: RecordedRequest, verdict: str, rest: str) -> str:
+    return _printable(f"{request.received[11:19]}  {verdict:<9} {request.measurement_id or '-':<14} {rest}".rstrip())
+
+
+def _printable(text: str) -> str:
+    """What arrives may hold anything; a terminal gets no control characters."""
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)

@@ -1,0 +1,292 @@
+"""A small HTTP/1.1 server on asyncio and h11, for the emulator's endpoint and the service's health page.
+
+h11 speaks the protocol; this file adds sockets, limits and deadlines: whatever a client sends or leaves out, a
+connection ends within a known time, with an answer where one makes sense, and without a traceback.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import suppress
+from dataclasses import dataclass, field
+from email.utils import formatdate
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final, cast
+
+import h11
+
+from bridge.errors import BridgeError
+from bridge.log import Line
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Awaitable, Callable, Mapping
+
+    Handler = Callable[["Request"], Awaitable["Response"]]
+    Routes = Mapping[tuple[str, str], Handler]
+    """Method and path of each handler; HEAD is answered by the handler of GET."""
+
+log = logging.getLogger(__name__)
+
+_PIECE: Final = 16_384
+"""Bytes read at once; also what a head can exceed its limit by before it is noticed."""
+
+
+class ListenError(BridgeError):
+    """The server cannot listen where it was told to."""
+
+
+class CutOff(Exception):
+    """Raised by a handler that wants the connection closed after these bytes instead of an answer."""
+
+    def __init__(self, raw: bytes = b"") -> None:
+        super().__init__("connection cut off on purpose")
+        self.raw = raw
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bytes and seconds that bound what one client can cost."""
+
+    head: int = 16_384
+    body: int = 1_048_576
+    idle: float = 60.0
+    """Seconds without a byte between two requests."""
+    request: float = 15.0
+    """Seconds from the first byte of a request to its last."""
+    write: float = 15.0
+    """Seconds for the client to take the answer."""
+    grace: float = 1.0
+    """Seconds for answers under way when the server closes."""
+    connections: int = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A whole request; header names are in lower case."""
+
+    method: str
+    path: str
+    query: str = field(repr=False)
+    """Kept out of the repr: senders put secrets there."""
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+    peer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """An answer; length, date and caching headers are added when it is sent."""
+
+    status: int = 200
+    body: bytes = b""
+    content_type: str = "text/plain; charset=utf-8"
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+class _Refused(Exception):
+    """The request is not worth a handler; the connection ends after this answer."""
+
+    def __init__(self, status: int) -> None:
+        self.response = _plain(status)
+
+
+class Server:
+    """Serves `routes` until closed."""
+
+    def __init__(self, routes: Routes, *, tls: ssl.SSLContext | None = None, limits: Limits | None = None) -> None:
+        """Prepare a server; `start` opens its socket.
+
+        Args:
+            routes: the handlers.
+            tls: a server context, for https.
+            limits: other bounds than the usual ones.
+        """
+        self._routes = routes
+        self._tls = tls
+        self._limits = limits or Limits()
+        self._server: asyncio.Server | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._answering: set[asyncio.Task[None]] = set()
+
+    async def start(self, host: str, port: int) -> tuple[str, int]:
+        """Listen on the first address of `host`; port 0 takes any free one. Returns address and port.
+
+        Raises:
+            ListenError: the port is taken or the address is none of this machine.
+        """
+        loop = asyncio.get_running_loop()
+        timeout = 2.0 if self._tls else None
+        try:
+            # One address only: port 0 on two addresses would be two ports.
+            address = str((await loop.getaddrinfo(host, port))[0][4][0])
+            self._server = await asyncio.start_server(
+                self._connected, address, port, limit=_PIECE, ssl=self._tls, ssl_shutdown_timeout=timeout
+            )
+        except (OSError, OverflowError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            raise ListenError(
+                f"cannot listen on {host}:{port}: {reason}; choose an address of this machine and a free port (0: any)"
+            ) from error
+        name = self._server.sockets[0].getsockname()
+        return str(name[0]), int(name[1])
+
+    async def close(self) -> None:
+        """Stop listening, let answers under way finish within the grace, then end every connection."""
+        if not self._server:
+            return
+        self._server.close()
+        for task in self._tasks - self._answering:
+            task.cancel()
+        if self._answering:
+            await asyncio.wait(self._answering, timeout=self._limits.grace)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._server.wait_closed()
+
+    def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if len(self._tasks) >= self._limits.connections:
+            writer.transport.abort()
+            return
+        task = asyncio.get_running_loop().create_task(self._connection(reader, writer))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = cast("asyncio.Task[None]", asyncio.current_task())
+        conversation = _Conversation(reader, writer, self._limits)
+        try:
+            while self._server and self._server.is_serving() and (request := await conversation.receive()):
+                self._answering.add(task)
+                await conversation.send(await self._answer(request), request.method)
+                self._answering.discard(task)
+        except CutOff as cut:
+            writer.write(cut.raw)
+        except _Refused as refused:
+            await conversation.refuse(refused.response)
+        except (OSError, TimeoutError) as error:  # the client went away, or takes or sends too slowly
+            log.debug(Line("http_connection_lost", error=type(error).__name__))
+        finally:
+            self._answering.discard(task)
+            await conversation.close()
+
+    async def _answer(self, request: Request) -> Response:
+        method = "GET" if request.method == "HEAD" else request.method
+        handler = self._routes.get((method, request.path))
+        if handler is None:
+            allowed = sorted(verb for verb, path in self._routes if path == request.path)
+            return _plain(405, ("Allow", ", ".join(allowed))) if allowed else _plain(404)
+        try:
+            return await handler(request)
+        except CutOff:
+            raise
+        except Exception:  # a fault in a handler must not end the server, nor show itself to the client
+            log.exception(Line("http_handler_failed", method=request.method, path=request.path))
+            return _plain(500)
+
+
+class _Conversation:
+    """One connection: requests in, answers out, one at a time."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, limits: Limits) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._limits = limits
+        self._wire = h11.Connection(h11.SERVER, max_incomplete_event_size=limits.head)
+        self._begun = False
+
+    async def receive(self) -> Request | None:
+        """The next request, or None where the client has no more.
+
+        Raises:
+            _Refused: it is malformed, too large or too slow.
+        """
+        if self._wire.our_state is h11.DONE and self._wire.their_state is h11.DONE:
+            self._wire.start_next_cycle()
+        self._begun = False
+        body = bytearray()
+        try:
+            async with asyncio.timeout(self._limits.idle) as deadline:
+                head = await self._event(deadline)
+                if not isinstance(head, h11.Request):
+                    return None
+                while isinstance(piece := await self._event(deadline), h11.Data):
+                    body += piece.data
+                    if len(body) > self._limits.body:
+                        raise _Refused(413)
+        except h11.RemoteProtocolError as error:
+            log.debug(Line("http_request_malformed", error=error))
+            raise _Refused(error.error_status_hint) from error
+        except TimeoutError:
+            if self._begun:
+                raise _Refused(408) from None
+            return None
+        path, _, query = head.target.decode("ascii").partition("?")
+        headers = {name.decode("ascii"): value.decode("latin-1") for name, value in head.headers}
+        peer = self._writer.get_extra_info("peername")
+        return Request(head.method.decode("ascii"), path, query, headers, bytes(body), str(peer[0]) if peer else "")
+
+    async def _event(self, deadline: asyncio.Timeout) -> object:
+        while (event := self._wire.next_event()) is h11.NEED_DATA:
+            if self._wire.they_are_waiting_for_100_continue:
+                self._write(h11.InformationalResponse(status_code=100, headers=[]))
+            piece = await self._reader.read(_PIECE)
+            if piece and not self._begun:
+                self._begun = True
+                deadline.reschedule(asyncio.get_running_loop().time() + self._limits.request)
+            self._wire.receive_data(piece)
+        return event
+
+    async def send(self, response: Response, method: str) -> None:
+        """Send an answer; that to HEAD has no body."""
+        headers = [("Date", formatdate(usegmt=True)), ("Cache-Control", "no-store"), *response.headers]
+        if response.status not in (204, 304):
+            headers += [
+                ("Content-Type", response.content_type),
+                ("X-Content-Type-Options", "nosniff"),
+                ("Content-Length", str(len(response.body))),
+            ]
+        if self._wire.their_state is not h11.DONE:  # refused before its end
+            headers.append(("Connection", "close"))
+        head = h11.Response(status_code=response.status, headers=headers, reason=_phrase(response.status))
+        self._write(head, h11.Data(data=b"" if method == "HEAD" else response.body), h11.EndOfMessage())
+        async with asyncio.timeout(self._limits.write):
+            await self._writer.drain()
+
+    async def refuse(self, response: Response) -> None:
+        """Send a last answer and take what the client still sends, within a second.
+
+        Closing over unread bytes resets the connection, and the client would lose the answer.
+        """
+        with suppress(OSError, TimeoutError):
+            await self.send(response, "GET")
+            if self._writer.can_write_eof():
+                self._writer.write_eof()
+            async with asyncio.timeout(1.0):
+                while await self._reader.read(_PIECE):
+                    pass
+
+    async def close(self) -> None:
+        """Close the connection, hard where the client does not join in."""
+        self._writer.close()
+        try:
+            async with asyncio.timeout(self._limits.grace):
+                await self._writer.wait_closed()
+        except (OSError, TimeoutError):
+            self._writer.transport.abort()
+
+    def _write(self, *events: h11.Event) -> None:
+        self._writer.write(b"".join(self._wire.send(event) or b"" for event in events))
+
+
+def _plain(status: int, *headers: tuple[str, str]) -> Response:
+    return Response(status, f"{status} {_phrase(status)}\n".encode(), headers=headers)
+
+
+def _phrase(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return ""
