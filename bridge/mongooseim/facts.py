@@ -1,7 +1,7 @@
 """What a cluster answered, as frozen values that hold known words and numbers only.
 
-Everything in `ClusterFacts` but `nodes[].name`, `unreachable`, `log_dir` and the keys of `stanzas` may leave the
-operator's network; those name nodes and paths and are for the operator's own eyes (summary, log, state directory).
+Everything in `ClusterFacts` but `nodes[].name`, `nodes[].otp_release`, `unreachable` and the keys of `stanzas` may
+leave the operator's network; those are for the operator's own eyes (summary, log, state directory).
 """
 
 from __future__ import annotations
@@ -97,7 +97,5 @@ class ClusterFacts:
     stanzas: StanzaTotals
     own_reporter: bool
     """Whether the cluster's own service_mongoose_system_metrics is reporting: everything is counted twice."""
-    log_dir: str | None = None
-    """Where the nodes write their logs, as they say; for the operator only."""
     notes: tuple[str, ...] = field(default=())
     """Facts that failed, as "fact: failure class", walled: known words only."""

@@ -1,0 +1,117 @@
+"""Ask a cluster: enter at the configured nodes, find the others, ask each one question, all at the same time."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+from bridge.erlang.errors import BadNodeName, ErlangError
+from bridge.erlang.names import NodeName
+from bridge.log import Line
+from bridge.mongooseim import probes
+from bridge.mongooseim.answers import NodeAnswer, read_answer
+from bridge.mongooseim.errors import BadAnswer, NoNodeAnswered
+from bridge.mongooseim.facts import Unreachable
+from bridge.mongooseim.merge import merge
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bridge.erlang.node import Node
+    from bridge.mongooseim.facts import ClusterFacts
+
+log = logging.getLogger(__name__)
+
+
+async def collect(node: Node, entries: Sequence[NodeName], *, timeout: float) -> ClusterFacts:  # noqa: ASYNC109
+    """The facts of the cluster behind the entry nodes.
+
+    Every node that an answering node sees is asked too; each has its own deadline, so that one that cannot be reached
+    is named and holds up nobody.
+
+    Args:
+        node: our own hidden node.
+        entries: where to enter; a port given there is taken for the members found through it as well.
+        timeout: seconds for each node to be connected and to answer.
+
+    Raises:
+        NoNodeAnswered: none has a running MongooseIM, or none could be asked.
+    """
+    survey = _Survey(node, entries, timeout)
+    try:
+        await survey.complete()
+    finally:
+        survey.stop()
+    serving = [answer for answer in survey.answers.values() if answer.running]
+    stopped = [Unreachable(name, _not_running(name)) for name, answer in survey.answers.items() if not answer.running]
+    missing = [*survey.unreachable.values(), *stopped]
+    if not serving:
+        raise NoNodeAnswered(missing)
+    for absent in missing:
+        log.warning(Line("node_not_asked", node=absent.node, reason=absent.reason))
+    facts = merge(serving, missing)
+    for note in facts.notes:
+        log.warning(Line("fact_failed", fact=note))
+    return facts
+
+
+class _Survey:
+    """Questions under way to a cluster whose members are found out with the answers."""
+
+    def __init__(self, node: Node, entries: Sequence[NodeName], timeout: float) -> None:
+        self.answers: dict[str, NodeAnswer] = {}
+        self.unreachable: dict[str, Unreachable] = {}
+        self._node = node
+        self._timeout = timeout
+        self._port = next((entry.port for entry in entries if entry.port), None)
+        self._asked: set[str] = set()
+        self._waiting: set[asyncio.Task[NodeAnswer | Unreachable]] = set()
+        for entry in entries:
+            self._ask(entry)
+
+    async def complete(self) -> None:
+        """Wait until every node that was found has answered or failed to."""
+        while self._waiting:
+            done, self._waiting = await asyncio.wait(self._waiting, return_when=asyncio.FIRST_COMPLETED)
+            for outcome in (task.result() for task in done):
+                if isinstance(outcome, Unreachable):
+                    self.unreachable[outcome.node] = outcome
+                else:
+                    # an entry node may have been named by an alias of its host: its own name counts
+                    self.answers[outcome.name] = outcome
+                    self._asked.add(outcome.name)
+                    self._meet(outcome.members)
+
+    def stop(self) -> None:
+        """Give up what is still under way."""
+        for task in self._waiting:
+            task.cancel()
+
+    def _meet(self, members: Sequence[str]) -> None:
+        for name in members:
+            try:
+                self._ask(NodeName.parse(name)._replace(port=self._port))
+            except BadNodeName as error:
+                self.unreachable[name] = Unreachable(name, str(error))
+
+    def _ask(self, peer: NodeName) -> None:
+        if str(peer) not in self._asked:
+            self._asked.add(str(peer))
+            self._waiting.add(asyncio.create_task(_ask(self._node, peer, self._timeout), name=f"ask {peer}"))
+
+
+async def _ask(node: Node, peer: NodeName, timeout: float) -> NodeAnswer | Unreachable:  # noqa: ASYNC109
+    try:
+        return read_answer(await node.call(peer, "erl_eval", "exprs", probes.call_arguments(), timeout=timeout))
+    except ErlangError as error:
+        return Unreachable(str(peer), str(error))
+    except BadAnswer as error:
+        return Unreachable(str(peer), f"node {peer} {error}")
+
+
+def _not_running(node: str) -> str:
+    return (
+        f"node {node} answers, but MongooseIM is not running on it; "
+        "start it with mongooseimctl start, or name another node"
+    )
