@@ -1,0 +1,120 @@
+"""What every command gets: the options of the command line, and from them the settings, the log and the parts."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bridge.config.access import Access
+    from bridge.config.load import Loaded
+    from bridge.config.model import Settings
+    from bridge.delivery.ga4 import Ga4Destination
+    from bridge.errors import BridgeError
+
+DONE: Final = 0
+NOT_ALL_DELIVERED: Final = 1
+USAGE: Final = 2
+NO_NODE: Final = 3
+SWITCHED_OFF: Final = 4
+
+
+@dataclass
+class AppContext:
+    """The command line as typed and the environment; everything else is read when a command first asks for it."""
+
+    file: Path | None
+    options: Mapping[str, object]
+    environ: Mapping[str, str] = field(repr=False)
+
+    @cached_property
+    def loaded(self) -> Loaded:
+        """The checked configuration; the log is set up as it says.
+
+        Raises:
+            ConfigError: it cannot be used.
+        """
+        from bridge.config.load import load  # noqa: PLC0415 - `--help` does not need it
+
+        loaded = load(self.file, self.environ, self.options)
+        set_up_log(loaded.settings.bridge.log_level, loaded.settings.bridge.log_format)
+        return loaded
+
+    @property
+    def settings(self) -> Settings:
+        """The settings of `loaded`."""
+        return self.loaded.settings
+
+    @cached_property
+    def access(self) -> Access:
+        """How to reach the cluster.
+
+        Raises:
+            ConfigError: names, cookie or TLS cannot be used.
+        """
+        from bridge.config.access import access  # noqa: PLC0415 - as above
+
+        return access(self.loaded, self.environ)
+
+    @cached_property
+    def destinations(self) -> tuple[Ga4Destination, ...]:
+        """Where reports go.
+
+        Raises:
+            ConfigError: a secret is missing.
+        """
+        from bridge.config.destinations import destinations  # noqa: PLC0415 - as above
+
+        return destinations(self.loaded, self.environ)
+
+    @property
+    def state_dir(self) -> Path:
+        """The directory of the queue and the history."""
+        return Path(self.settings.bridge.state_dir)
+
+    @property
+    def log_dir(self) -> Path:
+        """The directory of `system_metrics_report.json`."""
+        return Path(self.settings.bridge.log_dir)
+
+
+pass_app: Final = click.make_pass_decorator(AppContext)
+
+
+def format_option(*forms: str) -> click.Option:
+    """`--format`: a table for people by default."""
+    return click.Option(["--format", "form"], type=click.Choice(forms), default=forms[0], help="Form of the result.")
+
+
+def set_up_log(level: str, form: str) -> None:
+    """Log to stderr, in the one format; other libraries are heard from WARNING on.
+
+    httpx and httpcore log whole URLs, API secrets included, so they are never asked for more.
+    """
+    from bridge.log import JsonFormatter, TextFormatter  # noqa: PLC0415 - `--help` does not need it
+
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter())
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.WARNING)
+    logging.getLogger("bridge").setLevel(level.upper())
+
+
+def exit_code(error: BridgeError) -> int:
+    """The exit code of a foreseen error, by its kind."""
+    from bridge.erlang.errors import ErlangError  # noqa: PLC0415 - only after a failure
+    from bridge.mongooseim.errors import MongooseError  # noqa: PLC0415
+    from bridge.service.consent import ReportingOff  # noqa: PLC0415
+
+    if isinstance(error, ReportingOff):
+        return SWITCHED_OFF
+    return NO_NODE if isinstance(error, ErlangError | MongooseError) else USAGE

@@ -1,0 +1,102 @@
+"""`mongooseim-bridge`: the group of commands, its global options, and exit codes for every foreseen error.
+
+0 done · 1 collected but not all delivered · 2 usage or configuration · 3 no node could be asked · 4 switched off
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+from click.core import ParameterSource
+
+from bridge import __version__
+from bridge.cli.context import AppContext, exit_code
+from bridge.errors import BridgeError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+COMMANDS: Final = {
+    "report": ("report", "Collect now, queue, write the JSON log, deliver."),
+    "preview": ("preview", "Show exactly what would be sent; send and write nothing."),
+    "run": ("run", "The service: reports on schedule until stopped."),
+    "nodes": ("nodes", "The cluster as it is seen."),
+    "doctor": ("doctor", "Check every step from name resolution to GA4."),
+    "status": ("status", "Last and next report, the queue and deliveries."),
+    "history": ("history", "Past reports and what became of them."),
+    "validate": ("validate", "Let GA4's validator judge the current report."),
+    "compare": ("compare", "Compare with what a node's own reporter collects."),
+    "probes": ("probes", "The Erlang text that is evaluated in the nodes."),
+    "ga4-emulator": ("emulator", "A local endpoint that checks and shows events as GA4's validator does."),
+    "config": ("config", "Write an example, check or show the configuration."),
+}
+"""Command, its module in bridge.cli, and its line in the overview. A module is imported when its command runs."""
+
+
+class LazyGroup(click.Group):
+    """Lists all commands without importing them: start-up time is part of every `preview`."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The commands in the order of `COMMANDS`."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the module of a command and return its `command`."""
+        if cmd_name not in COMMANDS:
+            return None
+        command = import_module(f"bridge.cli.{COMMANDS[cmd_name][0]}").command
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The overview, from `COMMANDS` alone."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.option("--config", "config", type=click.Path(dir_okay=False), metavar="FILE", help="Configuration file (TOML).")
+@click.option("--node", "nodes", multiple=True, metavar="NAME", help="Where to enter the cluster: name@host[:port].")
+@click.option("--name", metavar="NAME", help="Own node name; one lent by the peer unless set.")
+@click.option("--cookie-file", type=click.Path(), metavar="FILE", help="File with the cluster's cookie.")
+@click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), help="Least severity logged.")
+@click.option("--log-format", type=click.Choice(["text", "json"]), help="Log lines for people or for collectors.")
+@click.version_option(__version__, prog_name="mongooseim-bridge")
+@click.pass_context
+def cli(ctx: click.Context, /, config: str | None, nodes: tuple[str, ...], **options: str | None) -> None:
+    """Report MongooseIM's system metrics to Google Analytics 4 from outside the cluster.
+
+    Results go to stdout, logs to stderr. Exit codes: 0 done; 1 collected but not all delivered, the rest is queued;
+    2 usage or configuration; 3 no node could be asked; 4 reporting is switched off.
+    """
+    typed = {
+        f"bridge.{name}": value
+        for name, value in {**options, "nodes": nodes}.items()
+        if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE
+    }
+    ctx.obj = AppContext(Path(config) if config else None, typed, os.environ)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; every foreseen error is one clear line on stderr and its own exit code."""
+    try:
+        code = cli.main(arguments, standalone_mode=False, auto_envvar_prefix="MONGOOSEIM_BRIDGE")
+        sys.exit(code if isinstance(code, int) else 0)
+    except click.exceptions.Abort:
+        click.echo("mongooseim-bridge: interrupted", err=True)
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except BridgeError as error:
+        for line in str(error).splitlines():
+            click.echo(f"mongooseim-bridge: {line}", err=True)
+        sys.exit(exit_code(error))
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(0)

@@ -1,0 +1,121 @@
+"""What it takes to reach the cluster, from the settings: where to enter, our name, the cookie, TLS."""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from bridge.config.cookie import Cookie, find_cookie
+from bridge.config.errors import ConfigError, Problem
+from bridge.config.vm_args import VmArgs, read_vm_args
+from bridge.erlang.errors import BadNodeName
+from bridge.erlang.names import NodeName, check_style
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from bridge.config.load import Loaded
+    from bridge.erlang.tls import TlsOptions
+
+_T = TypeVar("_T")
+
+SERVICE_NAME: Final = "mongooseim_bridge"
+"""The name of the service's node before the @; a fixed one, since every new name is an atom in each node for ever."""
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Everything that a hidden node needs to join the cluster."""
+
+    entries: tuple[NodeName, ...]
+    own_name: NodeName
+    """The name for the service. One-shot commands are lent one by the peer unless `named`."""
+    named: bool
+    """Whether the name was given on the command line, for this run."""
+    cookie: Cookie
+    tls: TlsOptions | None
+    epmd_port: int | None
+
+
+def access(loaded: Loaded, environ: Mapping[str, str]) -> Access:
+    """Find and check all that is needed to reach the cluster.
+
+    Raises:
+        ConfigError: with every problem: names, name styles, cookie, TLS files.
+    """
+    bridge = loaded.settings.bridge
+    problems: list[Problem] = []
+
+    def attempt(make: Callable[[], _T]) -> _T | None:
+        try:
+            return make()
+        except ConfigError as error:
+            problems.extend(error.problems)
+            return None
+
+    vm_args = attempt(lambda: _vm_args(bridge.vm_args))
+    cookie = attempt(lambda: find_cookie(bridge, vm_args, environ))
+    entries = attempt(lambda: _entries(loaded, vm_args))
+    own_name = attempt(lambda: _own_name(loaded, entries)) if entries else None
+    tls = attempt(lambda: _tls(loaded, vm_args))
+    if problems or not (cookie and entries and own_name):
+        raise ConfigError(problems)
+    named = loaded.origins.get("bridge.name") == "option"
+    epmd_port = bridge.epmd_port or (vm_args.epmd_port if vm_args else None)
+    return Access(entries, own_name, named, cookie, tls, epmd_port)
+
+
+def _vm_args(path: str | None) -> VmArgs | None:
+    return read_vm_args(Path(path)) if path else None
+
+
+def _entries(loaded: Loaded, vm_args: VmArgs | None) -> tuple[NodeName, ...]:
+    bridge = loaded.settings.bridge
+    where = loaded.origins.get("bridge.nodes", "")
+    names = bridge.nodes
+    if vm_args and vm_args.node and not loaded.is_set("bridge.nodes"):
+        where, names = str(bridge.vm_args), (vm_args.node,)
+    problems: list[Problem] = []
+    entries: list[NodeName] = []
+    for name in names:
+        try:
+            entry = NodeName.parse(name)
+            if entries:
+                check_style(entry, entries[0])
+            entries.append(entry)
+        except BadNodeName as error:
+            problems.append(Problem(where, "bridge.nodes", str(error)))
+    if problems:
+        raise ConfigError(problems)
+    return tuple(entries)
+
+
+def _own_name(loaded: Loaded, entries: tuple[NodeName, ...]) -> NodeName:
+    given = loaded.settings.bridge.name
+    try:
+        own = NodeName.parse(given) if given else default_name(entries[0])
+        for entry in entries:
+            check_style(own, entry)
+            if str(own) == str(entry):
+                raise BadNodeName(f"{own} is a node of the cluster; the bridge needs a name of its own")
+    except BadNodeName as error:
+        raise ConfigError([Problem(loaded.origins.get("bridge.name", ""), "bridge.name", str(error))]) from error
+    return own
+
+
+def default_name(entry: NodeName) -> NodeName:
+    """The service's own name, short or long as the cluster's are; beside a node on "localhost" it is there too."""
+    if entry.host == "localhost":
+        return NodeName(SERVICE_NAME, "localhost")
+    host = socket.getfqdn() if entry.long else socket.gethostname().split(".")[0]
+    if entry.long and "." not in host:
+        host = f"{host}.local"
+    return NodeName(SERVICE_NAME, host or "localhost")
+
+
+def _tls(loaded: Loaded, vm_args: VmArgs | None) -> TlsOptions | None:
+    from bridge.config.tls import tls_options  # noqa: PLC0415 - most clusters have none
+
+    return tls_options(loaded, vm_args)
