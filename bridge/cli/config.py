@@ -1,0 +1,101 @@
+"""`config`: a commented example, all problems at once, the effective settings, a schema for editors."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from bridge.cli.context import AppContext, pass_app
+from bridge.config.errors import ConfigError, Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@click.group(name="config")
+def command() -> None:
+    """Write an example, check or show the configuration."""
+
+
+@command.command()
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path), required=False)
+def init(file: Path | None) -> None:
+    """Write a commented example with every key to FILE, or to standard output.
+
+    A file that exists is left alone. The new one is readable by its owner only: it may come to hold a secret.
+    """
+    from bridge.config.describe import example  # noqa: PLC0415 - `--help` does not need it
+
+    if file is None:
+        click.echo(example(), nl=False)
+        return
+    try:
+        file.touch(mode=0o600, exist_ok=False)
+        file.write_text(example(), encoding="utf-8")
+    except FileExistsError:
+        raise ConfigError([Problem(str(file), "", "exists already; name another file, or remove it first")]) from None
+    except OSError as error:
+        raise ConfigError([Problem(str(file), "", f"cannot be written: {error.strerror}")]) from error
+    click.echo(f"wrote {file}; edit it, then run: mongooseim-bridge --config {file} config check")
+
+
+@command.command()
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="Form of the result.")
+@pass_app
+def check(app: AppContext, form: str) -> None:
+    """Tell every problem of the configuration at once, each with file, line and key.
+
+    Files that it names are looked at (cookie, secrets, TLS), nodes and endpoints are not; `doctor` does that.
+    """
+    problems = _problems(app)
+    if form == "json":
+        click.echo(json.dumps([{"where": item.where, "key": item.key, "problem": item.message} for item in problems]))
+    if problems:
+        raise ConfigError(problems)
+    if form == "text":
+        named = ", ".join(destination.name for destination in app.destinations)
+        click.echo(f"{app.loaded.file or 'no file, defaults and environment'}: no problems")
+        click.echo(f"enters the cluster at {', '.join(map(str, app.access.entries))}; reports to {named or 'nobody'}")
+
+
+def _problems(app: AppContext) -> list[Problem]:
+    """Of the file first: what the settings mean can be looked at only when they can be read."""
+    found: list[Problem] = []
+    try:
+        app.loaded  # noqa: B018 - reads it
+    except ConfigError as error:
+        return list(error.problems)
+    parts: tuple[Callable[[], object], ...] = (lambda: app.access, lambda: app.destinations)
+    for part in parts:
+        try:
+            part()
+        except ConfigError as error:
+            found.extend(error.problems)
+    return found
+
+
+@command.command()
+@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", help="Form of the result.")
+@pass_app
+def show(app: AppContext, form: str) -> None:
+    """Show every setting with its effective value, where it came from, and its variable; secrets are masked."""
+    from bridge.config.describe import effective  # noqa: PLC0415 - as above
+    from bridge.report.table import table  # noqa: PLC0415
+
+    rows = effective(app.loaded)
+    if form == "json":
+        names = ("key", "value", "origin", "variable")
+        click.echo(json.dumps([dict(zip(names, row, strict=True)) for row in rows], indent=2))
+    else:
+        click.echo(table(("key", "value", "from", "variable"), rows), nl=False)
+
+
+@command.command()
+def schema() -> None:
+    """Print a JSON schema of the configuration file, for editors that check TOML against one."""
+    from bridge.config.describe import json_schema  # noqa: PLC0415 - as above
+
+    click.echo(json_schema().decode(), nl=False)
