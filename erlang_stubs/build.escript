@@ -19,15 +19,20 @@ below(Out, File) ->
 compile(File, Out) ->
     case compile:file(File, [{outdir, Out}, return_errors, return_warnings, warnings_as_errors]) of
         {ok, _, []} -> ok;
-        Problem -> io:format(standard_error, "~ts: ~tp~n", [File, Problem]), halt(1)
+        Problem -> fail(File, Problem)
     end.
+
+fail(What, Problem) ->
+    io:format(standard_error, "~tp: ~tp~n", [What, Problem]),
+    halt(1).
 
 generate({Name, Behaviours, Metrics}, Out) ->
     Attributes = [{attribute, 0, key(Name), B} || B <- Behaviours],
     Forms = [{attribute, 0, module, Name}, {attribute, 0, xep, [{xep, 0}, {version, "1.0"}]}] ++ Attributes,
-    {ok, Name, Beam} = compile:forms(Forms ++ function(Name, Metrics), []),
-    File = filename:join(Out, unicode:characters_to_list([atom_to_binary(Name), ".beam"])),
-    ok = file:write_file(File, Beam).
+    case compile:forms(Forms ++ function(Name, Metrics), [return_errors]) of
+        {ok, Name, Beam} -> ok = file:write_file(filename:join(Out, atom_to_list(Name) ++ ".beam"), Beam);
+        Problem -> fail(Name, Problem)
+    end.
 
 %% Both spellings occur in the real ones.
 key(mod_amp) -> behavior;

@@ -1,7 +1,8 @@
-%% Reads a scenario file: `{Key, Value}.` terms, with three words of its own.
+%% Reads a scenario file: `{Key, Value}.` terms, with four words of its own.
 %%
 %%   {extends, default}.      everything of scenarios/default.terms first; what is said here wins
 %%   {config, #{...}}.        merged option by option into what is there
+%%   {without, [Key]}.        options that are not there
 %%   {on_node, 2, [Terms]}.   the same, on the second node only
 -module(stub_scenario).
 
@@ -28,5 +29,7 @@ sibling(File, Name) ->
 
 add({config, Options}, Scenario) ->
     maps:update_with(config, fun(Known) -> maps:merge(Known, Options) end, Options, Scenario);
+add({without, Keys}, Scenario) ->
+    maps:update_with(config, fun(Known) -> maps:without(Keys, Known) end, Scenario);
 add({Key, Value}, Scenario) ->
     maps:put(Key, Value, Scenario).
