@@ -205,6 +205,8 @@ class _Conversation:
         """
         if self._wire.our_state is h11.DONE and self._wire.their_state is h11.DONE:
             self._wire.start_next_cycle()
+        if self._wire.our_state is not h11.IDLE:  # one side wants to end here
+            return None
         self._begun = False
         body = bytearray()
         try:

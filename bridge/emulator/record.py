@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections import deque
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TextIO
@@ -118,7 +119,9 @@ class Record:
             self._file.writelines(f"{event.to_json()}\n" for event in events)
             self._file.flush()  # whoever gets the answer can read the line
         except OSError as error:
-            log.error(Line("record_failed", file=self._path, error=error.strerror))  # noqa: TRY400 - one clear line
+            log.error(Line("record_stopped", file=self._path, error=error.strerror))  # noqa: TRY400 - one clear line
+            with suppress(OSError):  # what could not be written cannot be written now
+                self._file.close()
             self._file = None
 
 

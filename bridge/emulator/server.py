@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from bridge.emulator.faults import Fault
-    from bridge.emulator.validator import Verdict
+    from bridge.emulator.verdict import Verdict
     from bridge.http_server import Request
 
     Listener = Callable[[RecordedRequest, Sequence[RecordedEvent]], None]

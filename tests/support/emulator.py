@@ -10,12 +10,15 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+PROGRAM = Path(sys.executable).with_name("mongooseim-bridge")
 START_SECONDS = 15.0
 
 
@@ -66,8 +69,8 @@ def running_emulator(record: Path, *options: str) -> Iterator[RunningEmulator]:
         record: file that it writes; see `RunningEmulator.events`.
         options: further options, e.g. "--fail", "500*3", "--tls-cert", path.
     """
-    command = [sys.executable, "-m", "bridge.cli.main", "ga4-emulator", "--port", "0", "--quiet"]
-    with subprocess.Popen([*command, "--record", str(record), *options], stdout=subprocess.PIPE) as process:
+    command = [PROGRAM, "ga4-emulator", "--port", "0", "--quiet", "--record", record, *options]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         try:
             yield RunningEmulator(_url(process), record, process)
         finally:

@@ -1,0 +1,249 @@
+"""The emulator in process: what it answers, records and tells; how it fails and recovers."""
+
+import asyncio
+import itertools
+import json
+import ssl
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import trustme
+
+from bridge.emulator.faults import FaultError
+from bridge.emulator.record import RecordError
+from bridge.emulator.server import Emulator
+from bridge.http_server import ListenError
+
+QUERY = {"measurement_id": "G-TEST", "api_secret": "hush-hush"}
+
+
+def payload(*names: str, **fields: Any) -> dict[str, Any]:
+    params = {"session_id": "1", "engagement_time_msec": 100, "value": 3}
+    return {"client_id": "1.2", "events": [{"name": name, "params": params} for name in names], **fields}
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(trust_env=False, timeout=5) as client:
+        yield client
+
+
+async def send(client: httpx.AsyncClient, emulator: Emulator, *names: str, **fields: Any) -> httpx.Response:
+    return await client.post(emulator.url, params=QUERY, json=payload(*names, **fields))
+
+
+async def test_collect_answers_204_and_nothing_whatever_arrives(client: httpx.AsyncClient) -> None:
+    async with Emulator() as emulator:
+        for body in (b"", b"nonsense", b"x" * 2_000_000, json.dumps(payload("host_count")).encode()):
+            answer = await client.post(emulator.url, content=body)
+            assert (answer.status_code, answer.content) == (204, b"")
+        assert [event.accepted for event in emulator.events] == [False, False, False, True]
+
+
+async def test_an_event_is_recorded_as_it_came_and_the_secret_is_not(client: httpx.AsyncClient, tmp_path: Path) -> None:
+    record = tmp_path / "events.jsonl"
+    async with Emulator(record=record, clock=lambda: 1_750_000_000.25) as emulator:
+        await send(client, emulator, "host_count", timestamp_micros=1_750_000_000_000_000)
+        (event,) = emulator.events
+    (line,) = record.read_text().splitlines()
+    assert json.loads(line) == {
+        "number": 1,
+        "received": "2025-06-15T15:06:40.250Z",
+        "measurement_id": "G-TEST",
+        "secret_given": True,
+        "client_id": "1.2",
+        "name": "host_count",
+        "params": {"session_id": "1", "engagement_time_msec": 100, "value": 3},
+        "timestamp_micros": 1_750_000_000_000_000,
+        "accepted": True,
+        "reasons": [],
+        "warnings": [],
+    }
+    assert "hush" not in f"{line} {event!r} {emulator.requests!r} {emulator!r}"
+
+
+async def test_what_ga4_would_drop_without_a_word_is_recorded_with_the_reason(client: httpx.AsyncClient) -> None:
+    async with Emulator() as emulator:
+        await send(client, emulator, "host_count", "session_start")
+        await client.post(emulator.url, json=payload("host_count", clientId="1"))
+    good, reserved, unreadable = emulator.events
+    assert good.accepted
+    assert reserved.reasons == (
+        "NAME_RESERVED: Event at index: [1] has invalid name [session_start]. The name is reserved.",
+    )
+    assert unreadable.reasons == (
+        "VALUE_INVALID: Unable to parse Measurement Protocol JSON payload. clientId: Cannot find field.",
+    )
+    assert (reserved.secret_given, unreadable.secret_given) == (True, False)
+    assert [event.number for event in emulator.events] == [1, 2, 3]
+
+
+async def test_the_debug_endpoint_tells_and_records_no_events(client: httpx.AsyncClient) -> None:
+    async with Emulator() as emulator:
+        url = f"{emulator.base_url}/debug/mp/collect"
+        assert (await client.post(url, json=payload("host_count"))).json() == {"validationMessages": []}
+        (message,) = (await client.post(url, json=payload("_x"))).json()["validationMessages"]
+        assert message["validationCode"] == "NAME_INVALID"
+        assert emulator.events == []
+        assert [(request.answer, request.messages) for request in emulator.requests] == [("200", 0), ("200", 1)]
+
+
+async def test_a_record_is_continued(client: httpx.AsyncClient, tmp_path: Path) -> None:
+    for name in ("first", "second"):
+        async with Emulator(record=tmp_path / "events.jsonl") as emulator:
+            await send(client, emulator, name)
+    lines = (tmp_path / "events.jsonl").read_text().splitlines()
+    assert [json.loads(line)["name"] for line in lines] == ["first", "second"]
+
+
+async def test_only_the_latest_events_are_kept_and_all_are_counted(client: httpx.AsyncClient) -> None:
+    async with Emulator(keep=2) as emulator:
+        await send(client, emulator, "a", "b", "_c")
+        seen = (await client.get(f"{emulator.base_url}/emulator/events")).json()
+    assert [event.name for event in emulator.events] == ["b", "_c"]
+    assert (seen["accepted"], seen["rejected"], seen["requests"]) == (2, 1, 1)
+
+
+async def test_the_record_is_read_by_others_from_where_they_left(client: httpx.AsyncClient) -> None:
+    async with Emulator() as emulator:
+        await send(client, emulator, "a", "b")
+        url = f"{emulator.base_url}/emulator/events"
+        for query, names in (("", ["a", "b"]), ("?after=1", ["b"]), ("?after=2", []), ("?after=x", ["a", "b"])):
+            assert [event["name"] for event in (await client.get(url + query)).json()["events"]] == names
+
+
+async def test_a_status_is_answered_with_retry_after_and_nothing_is_taken(client: httpx.AsyncClient) -> None:
+    async with Emulator(fail="429:retry-after=2*1; 500*1") as emulator:
+        answers = [await send(client, emulator, "a") for _ in range(3)]
+    assert [(each.status_code, each.headers.get("retry-after")) for each in answers] == [
+        (429, "2"),
+        (500, None),
+        (204, None),
+    ]
+    assert len(emulator.events) == 1
+    assert [request.answer for request in emulator.requests] == ["429:retry-after=2", "500", "204"]
+
+
+@pytest.mark.parametrize(("mode", "taken"), [("drop", 0), ("cut", 1)])
+async def test_a_connection_without_a_whole_answer(client: httpx.AsyncClient, mode: str, taken: int) -> None:
+    async with Emulator(fail=mode) as emulator:
+        with pytest.raises(httpx.RemoteProtocolError):
+            await send(client, emulator, "a")
+        assert len(emulator.events) == taken
+        emulator.fail = ""
+        assert (await send(client, emulator, "a")).status_code == 204
+
+
+def arrived(count: int) -> tuple[Callable[..., None], asyncio.Event]:
+    """A listener, and an event that is set when so many requests have arrived."""
+    numbers, event = itertools.count(1), asyncio.Event()
+    return lambda *_: event.set() if next(numbers) == count else None, event
+
+
+async def test_a_hanging_request_is_let_go_on_recovery(client: httpx.AsyncClient) -> None:
+    listener, second = arrived(2)
+    async with Emulator(fail="hang", listener=listener) as emulator:
+        with pytest.raises(httpx.ReadTimeout):
+            await client.post(emulator.url, json=payload("a"), timeout=0.2)
+        waiting = asyncio.create_task(send(client, emulator, "a"))
+        async with asyncio.timeout(5):
+            await second.wait()
+            emulator.fail = ""
+            with pytest.raises(httpx.RemoteProtocolError):
+                await waiting
+        assert emulator.events == []
+
+
+async def test_closing_does_not_wait_for_those_that_hang(client: httpx.AsyncClient) -> None:
+    listener, first = arrived(1)
+    async with asyncio.timeout(5):
+        async with Emulator(fail="hang", listener=listener) as emulator:
+            waiting = asyncio.create_task(send(client, emulator, "a"))
+            await first.wait()
+        with pytest.raises(httpx.RemoteProtocolError):
+            await waiting
+
+
+async def test_a_slow_answer_comes_late_and_its_events_are_taken(client: httpx.AsyncClient) -> None:
+    async with Emulator(fail="slow=0.3") as emulator:
+        before = asyncio.get_running_loop().time()
+        assert (await send(client, emulator, "a")).status_code == 204
+        assert asyncio.get_running_loop().time() - before >= 0.3
+        assert len(emulator.events) == 1
+
+
+async def test_faults_are_set_over_http_and_told(client: httpx.AsyncClient) -> None:
+    async with Emulator() as emulator:
+        url = f"{emulator.base_url}/emulator/fail"
+        assert (await client.post(url, content=b"500*2")).json() == {"fail": "500*2"}
+        assert (await send(client, emulator, "a")).status_code == 500
+        assert (await client.get(url)).json() == {"fail": "500*1"}
+        assert (await client.post(url, content=b"")).json() == {"fail": ""}
+        assert (await send(client, emulator, "a")).status_code == 204
+
+
+async def test_a_fault_that_does_not_exist_changes_nothing(client: httpx.AsyncClient) -> None:
+    async with Emulator(fail="500") as emulator:
+        answer = await client.post(f"{emulator.base_url}/emulator/fail", content=b"explode")
+        assert answer.status_code == 400
+        assert "'explode' is no way to fail" in answer.text
+        assert emulator.fail == "500"
+    with pytest.raises(FaultError):
+        Emulator(fail="explode")
+
+
+async def test_a_page_of_another_site_cannot_set_faults(client: httpx.AsyncClient) -> None:
+    async with Emulator() as emulator:
+        foreign = {"Origin": "https://example.org"}
+        answer = await client.post(f"{emulator.base_url}/emulator/fail", content=b"500", headers=foreign)
+        assert answer.status_code == 403
+        assert emulator.fail == ""
+
+
+async def test_over_tls_only_those_who_know_the_ca_get_through(client: httpx.AsyncClient) -> None:
+    authority = trustme.CA()
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(server)
+    trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    authority.configure_trust(trusting)
+    async with Emulator(tls=server) as emulator:
+        assert emulator.url.startswith("https://127.0.0.1:")
+        with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
+            await send(client, emulator, "a")
+        async with httpx.AsyncClient(verify=trusting, trust_env=False) as knowing:
+            assert (await send(knowing, emulator, "a")).status_code == 204
+    assert len(emulator.requests) == 1
+
+
+async def test_the_listener_is_told_of_every_request(client: httpx.AsyncClient) -> None:
+    told: list[tuple[str, list[str | None]]] = []
+    listener = lambda request, events: told.append((request.answer, [event.name for event in events]))  # noqa: E731
+    async with Emulator(fail="500*1", listener=listener) as emulator:
+        await send(client, emulator, "a")
+        await send(client, emulator, "a", "b")
+    assert told == [("500", []), ("204", ["a", "b"])]
+
+
+def test_a_record_that_cannot_be_opened_is_one_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(RecordError, match=r"cannot record to .*/nowhere/events: No such file"):
+        Emulator(record=tmp_path / "nowhere" / "events")
+
+
+async def test_a_full_disk_is_logged_once_and_the_answers_go_on(
+    client: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with Emulator(record=Path("/dev/full")) as emulator:
+        assert [(await send(client, emulator, "a")).status_code for _ in range(2)] == [204, 204]
+        assert len(emulator.events) == 2
+    (line,) = [str(record.msg) for record in caplog.records if record.name.startswith("bridge")]
+    assert line == 'what=record_stopped file=/dev/full error="No space left on device"'
+
+
+async def test_a_taken_port_is_one_clear_error() -> None:
+    async with Emulator() as emulator:
+        port = int(emulator.base_url.rpartition(":")[2])
+        with pytest.raises(ListenError, match="in use"):
+            await Emulator(port=port).start()
