@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bridge.cli.context import AppContext, pass_app, set_up_log
+
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Sequence
@@ -34,7 +36,9 @@ if TYPE_CHECKING:
 @click.option("--tls-key", type=click.Path(dir_okay=False), metavar="FILE", help="Its key (PEM).")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="Form of the live lines.")
 @click.option("--quiet", is_flag=True, help="No live lines, only where it listens.")
+@pass_app
 def command(
+    app: AppContext,
     *,
     host: str,
     port: int,
@@ -54,6 +58,8 @@ def command(
 
     from bridge.emulator.server import Emulator  # noqa: PLC0415
 
+    # No configuration is read: nothing here is about the bridge.
+    set_up_log(str(app.options.get("bridge.log_level", "info")), str(app.options.get("bridge.log_format", "text")))
     live = _Live(form)
     emulator = Emulator(
         host=host,

@@ -7,6 +7,7 @@ import ipaddress
 import json
 import time
 from dataclasses import asdict
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qs
 
@@ -33,7 +34,7 @@ COLLECT: Final = "/mp/collect"
 DEBUG: Final = "/debug/mp/collect"
 _HALF_AN_ANSWER: Final = b"HTTP/1.1 204 No Content\r\nDate: "
 _PAGE_OF_EVENTS: Final = 1_000
-"""Events in one answer of /emulator/events; the reader asks again with the last number it has."""
+"""Events in one answer of /emulator/events: those that follow `?after=NUMBER`, or else the latest."""
 
 
 class Emulator:
@@ -204,16 +205,19 @@ class Emulator:
         return page.response()
 
     async def _events(self, request: Request) -> Response:
-        after = parse_qs(request.query).get("after", ["0"])[0]
-        number = int(after) if after.isascii() and after.isdigit() and len(after) < 18 else 0
-        newer = [event for event in self._record.events if event.number > number][-_PAGE_OF_EVENTS:]
+        kept = self._record.events
+        after = parse_qs(request.query).get("after", [""])[0]
+        start = len(kept) - _PAGE_OF_EVENTS
+        if kept and after.isascii() and after.isdigit() and len(after) < 18:
+            start = int(after) + 1 - kept[0].number
+        start = max(0, start)
         whole = {
             "url": self.url,
             "accepted": self._record.accepted,
             "rejected": self._record.rejected,
             "requests": self._record.answered,
             "fail": self.fail,
-            "events": [asdict(event) for event in newer],
+            "events": [asdict(event) for event in islice(kept, start, start + _PAGE_OF_EVENTS)],
         }
         return _json(whole)
 

@@ -1,0 +1,135 @@
+"""The emulator's page in a real browser."""
+
+import json
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from selenium.webdriver.chrome.webdriver import WebDriver
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import Select
+
+from tests.support.browser import browser, complaints, set_scheme, wait_until
+from tests.support.emulator import RunningEmulator, running_emulator
+
+__all__ = ["browser"]
+
+PARAMS = {"session_id": "1", "engagement_time_msec": 100}
+OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+@pytest.fixture
+def emulator(tmp_path: Path) -> Iterator[RunningEmulator]:
+    with running_emulator(tmp_path / "events.jsonl") as running:
+        yield running
+
+
+def send(emulator: RunningEmulator, *events: dict[str, object]) -> None:
+    body = json.dumps({"client_id": "1.2", "events": events}).encode()
+    OPENER.open(f"{emulator.url}?measurement_id=G-TEST&api_secret=hush-hush", body, timeout=5).close()
+
+
+def text(browser: WebDriver, name: str) -> str:
+    return browser.find_element(By.ID, name).text
+
+
+def rows(browser: WebDriver) -> list[list[str]]:
+    """The visible rows as their cells' texts."""
+    script = """return [...document.querySelectorAll("#events tr")].filter(row => !row.hidden)
+        .map(row => [...row.cells].map(cell => cell.innerText))"""
+    found: list[list[str]] = browser.execute_script(script)
+    return found
+
+
+def test_the_page_shows_what_arrives_by_itself_newest_first(browser: WebDriver, emulator: RunningEmulator) -> None:
+    complaints(browser)
+    browser.get(emulator.base_url)
+    wait_until(lambda: text(browser, "state") == "live", "the page is live")
+    assert "Nothing has arrived yet" in text(browser, "empty")
+    assert text(browser, "url") == emulator.url
+    send(emulator, {"name": "host_count", "params": {**PARAMS, "value": 3}}, {"name": "session_start"})
+    wait_until(lambda: len(rows(browser)) == 2, "both events are shown")
+    rejected, accepted = rows(browser)
+    assert rejected[1:3] + rejected[4:] == ["G-TEST", "session_start", "rejected"]
+    assert "NAME_RESERVED: Event at index: [1] has invalid name [session_start]." in rejected[3]
+    assert accepted[1:3] + accepted[4:] == ["G-TEST", "host_count", "accepted"]
+    assert "value 3" in accepted[3]
+    assert [text(browser, name) for name in ("accepted", "rejected", "requests", "fail")] == ["1", "1", "1", "no"]
+    emulator.fail("503*9")
+    wait_until(lambda: text(browser, "fail") == "503*9", "the fault is shown")
+    assert complaints(browser) == []
+
+
+def test_events_can_be_filtered(browser: WebDriver, emulator: RunningEmulator) -> None:
+    browser.get(emulator.base_url)
+    send(emulator, {"name": "host_count", "params": PARAMS}, {"name": "error"}, {"name": "cluster", "params": PARAMS})
+    wait_until(lambda: len(rows(browser)) == 3, "the events are shown")
+    browser.find_element(By.ID, "search").send_keys("HOST_")
+    assert [row[2] for row in rows(browser)] == ["host_count"]
+    browser.find_element(By.ID, "search").clear()
+    Select(browser.find_element(By.ID, "show")).select_by_value("rejected")
+    assert [row[2] for row in rows(browser)] == ["error"]
+
+
+def test_what_arrives_is_text_and_never_markup(browser: WebDriver, emulator: RunningEmulator) -> None:
+    complaints(browser)
+    evil = "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>"
+    browser.get(emulator.base_url)
+    send(emulator, {"name": evil, "params": {evil: evil}})
+    wait_until(lambda: len(rows(browser)) == 1, "the event is shown")
+    (row,) = rows(browser)
+    assert row[2] == evil
+    assert evil in row[3]
+    assert browser.title == "GA4 emulator"
+    assert browser.find_elements(By.CSS_SELECTOR, "#events img, #events script") == []
+    assert complaints(browser) == []
+
+
+def test_the_policy_refuses_scripts_that_are_not_the_page_s_own(browser: WebDriver, emulator: RunningEmulator) -> None:
+    with OPENER.open(emulator.base_url, timeout=5) as answer:
+        policy, page = answer.headers["Content-Security-Policy"], answer.read().decode()
+    assert policy.startswith("default-src 'none';")
+    assert "unsafe" not in policy
+    assert "http" not in page.replace("http-equiv", "")
+    browser.get(emulator.base_url)
+    complaints(browser)
+    browser.execute_script("""
+        const script = document.createElement("script");
+        script.textContent = "document.title = 'owned'";
+        document.body.append(script);""")
+    assert browser.title == "GA4 emulator"
+    assert "Content Security Policy" in " ".join(complaints(browser))
+
+
+def test_the_page_says_when_the_emulator_is_gone(browser: WebDriver, tmp_path: Path) -> None:
+    with running_emulator(tmp_path / "events.jsonl") as emulator:
+        browser.get(emulator.base_url)
+        wait_until(lambda: text(browser, "state") == "live", "the page is live")
+    wait_until(lambda: text(browser, "state") == "not reachable", "the loss is shown")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_stands_out_from_its_background(browser: WebDriver, emulator: RunningEmulator, scheme: str) -> None:
+    set_scheme(browser, scheme)
+    send(emulator, {"name": "host_count", "params": {"value": 3}}, {"name": "_bad", "params": {"value": None}})
+    browser.get(emulator.base_url)
+    wait_until(lambda: len(rows(browser)) == 2, "the events are shown")
+    script = """
+        const numbers = colour => colour.match(/[0-9.]+/g).map(Number);
+        const backdrop = element => {
+            const colour = numbers(getComputedStyle(element).backgroundColor);
+            return colour[3] === 0 ? backdrop(element.parentElement) : colour;
+        };
+        const light = ([r, g, b]) => [r, g, b].map(c => c / 255)
+            .map(c => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)
+            .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
+        const texts = "h1, header *, .tile *, th, td, .chip, .chip i, .verdict, .reason, .warning";
+        return [...document.querySelectorAll(texts)]
+            .filter(element => element.innerText).map(element => {
+                const [a, b] = [light(numbers(getComputedStyle(element).color)), light(backdrop(element))];
+                return [element.className || element.tagName, (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05)];
+            });"""
+    contrasts = browser.execute_script(script)
+    assert len(contrasts) > 20
+    assert [each for each in contrasts if each[1] < 4.5] == []  # WCAG AA
