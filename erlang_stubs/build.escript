@@ -27,7 +27,7 @@ fail(What, Problem) ->
     halt(1).
 
 generate({Name, Behaviours, Metrics}, Out) ->
-    Attributes = [{attribute, 0, key(Name), B} || B <- Behaviours],
+    Attributes = [{attribute, 0, key(Name, B), B} || B <- Behaviours],
     Forms = [{attribute, 0, module, Name}, {attribute, 0, xep, [{xep, 0}, {version, "1.0"}]}] ++ Attributes,
     case compile:forms(Forms ++ function(Name, Metrics), [return_errors]) of
         {ok, Name, Beam} -> ok = file:write_file(filename:join(Out, atom_to_list(Name) ++ ".beam"), Beam);
@@ -35,8 +35,8 @@ generate({Name, Behaviours, Metrics}, Out) ->
     end.
 
 %% Both spellings occur in the real ones.
-key(mod_amp) -> behavior;
-key(_) -> behaviour.
+key(mod_amp, gen_mod) -> behavior;
+key(_, _) -> behaviour.
 
 function(_, none) ->
     [];

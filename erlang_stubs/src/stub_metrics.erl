@@ -88,10 +88,10 @@ add(Type, Count, HostType) ->
      || Backend <- [exometer, prometheus], has(Backend)
     ].
 
+key(prometheus, {6, 3}, Type, HostType, _) ->
+    {default, prometheus_name("c2s", in_and_out(Type)), [{"host_type", HostType}]};
 key(prometheus, _, Type, HostType, Connection) ->
-    {Direction, Count} = in_and_out(Type),
-    Name = "xmpp_element_" ++ atom_to_list(Direction) ++ "_" ++ atom_to_list(Count),
-    {default, Name, [{"connection_type", Connection}, {"host_type", HostType}]};
+    {default, prometheus_name("xmpp", in_and_out(Type)), [{"connection_type", Connection}, {"host_type", HostType}]};
 key(exometer, Release, Type, HostType, _) when Release < {6, 3} ->
     [exometer_name(HostType), Type];
 key(exometer, {6, 3}, Type, HostType, _) ->
@@ -108,6 +108,9 @@ in_and_out(xmppIqSent) -> {in, iq_count};
 in_and_out(xmppIqReceived) -> {out, iq_count};
 in_and_out(xmppPresenceSent) -> {in, presence_count};
 in_and_out(xmppPresenceReceived) -> {out, presence_count}.
+
+prometheus_name(Whose, {Direction, Count}) ->
+    Whose ++ "_element_" ++ atom_to_list(Direction) ++ "_" ++ atom_to_list(Count).
 
 element_metric(Whose, in) -> list_to_atom(Whose ++ "_element_in");
 element_metric(Whose, out) -> list_to_atom(Whose ++ "_element_out").
