@@ -1,4 +1,4 @@
-"""One connection to a node: framing, handshake, ticks, calls in flight. An asyncio protocol around the machines.
+"""One connection to a node: an asyncio protocol around the machines for handshake, calls and requests.
 
 Frames have lengths of 2 bytes during the handshake and 4 bytes after it; over TLS 4 bytes throughout.
 """
@@ -10,17 +10,19 @@ import logging
 from typing import TYPE_CHECKING, Final
 
 from bridge.erlang import control, guest
+from bridge.erlang.calls import Calls
 from bridge.erlang.errors import (
     CallTimeout,
+    CertificateError,
     ConnectError,
     ErlangError,
-    EtfError,
     NodeDown,
     ProtocolViolation,
     RemoteError,
     TlsExpected,
 )
-from bridge.erlang.terms import Atom, Pid, Reference
+from bridge.erlang.etf_decode import DEFAULT_LIMITS, Limits
+from bridge.erlang.terms import Atom, Pid
 from bridge.log import Line
 
 if TYPE_CHECKING:
@@ -35,26 +37,13 @@ FRAME_LIMIT: Final = 128 * 1024 * 1024
 """A longer frame is refused: far above any report, far below what would exhaust the machine."""
 HANDSHAKE_FRAME_LIMIT: Final = 4096
 HIGH_WATER: Final = 4 * 1024 * 1024
-"""Bytes that wait to be sent before callers wait too."""
-DEFAULT_TICK: Final = 60.0
-"""Seconds between ticks until the peer's own are known; net_ticktime 240, the longest tried, has ticks of 60 s."""
-SILENT_TICKS: Final = 5
-"""A peer silent for this many of its own ticks is gone; a node itself gives up after five."""
+"""Bytes that wait to be sent before callers wait too, and before nothing more is read from the peer."""
+SILENCE_UNTIL_KNOWN: Final = 300.0
+"""Seconds of silence that are borne until the peer has told its net_ticktime: enough for one of 240 s."""
+SILENCE_FACTOR: Final = 1.25
+"""A node gives up a peer after a quarter more than its net_ticktime without a sign of life; so do we."""
 
-_ERPC: Final = Atom("erpc")
-_EXECUTE_CALL: Final = Atom("execute_call")
-_MONITOR: Final = [Atom("monitor")]
-_KILL: Final = Atom("kill")
-
-
-class _Call:
-    """A call in flight: the process that runs it, once known, and the future of its result."""
-
-    __slots__ = ("future", "pid")
-
-    def __init__(self, future: asyncio.Future[Term]) -> None:
-        self.future = future
-        self.pid: Pid | None = None
+_TLS_RECORDS: Final = b"\x15\x16"
 
 
 class Connection(asyncio.Protocol):
@@ -68,27 +57,47 @@ class Connection(asyncio.Protocol):
         tls: bool,
         on_request: Callable[[Connection, guest.Request], None],
         on_lost: Callable[[Connection], None],
+        on_ready: Callable[[Connection], None] | None = None,
         registered: Container[str] = (),
+        limits: Limits = DEFAULT_LIMITS,
     ) -> None:
+        """Prepare for a transport.
+
+        Args:
+            peer: the node's name, as far as it is known.
+            machine: the handshake.
+            tls: whether the transport is TLS.
+            on_request: takes a `gen_server:call` for a registered name.
+            on_lost: told once that the connection is of no more use.
+            on_ready: told that the handshake is done.
+            registered: the names that take calls.
+            limits: of the terms that the peer sends.
+        """
         self.peer = peer
         self.ready: asyncio.Future[Agreed] = asyncio.get_running_loop().create_future()
         self.agreed: Agreed | None = None
+        self.lost = False
+        self._loop = asyncio.get_running_loop()
         self._machine = machine
         self._head = 4 if tls else 2
         self._on_request = on_request
         self._on_lost = on_lost
+        self._on_ready = on_ready
         self._registered = registered
-        self._buffer = bytearray()
-        self._calls: dict[tuple[int, ...], _Call] = {}
-        self._numbers = 0
-        self._leader: Pid | None = None
-        self._self = Pid(Atom(""), 1, 0, 0)
+        self._limits = limits
+        self._transport: asyncio.Transport | None = None
+        self._partial = bytearray()
+        self._needed = 0
+        self._outgoing: list[bytes] | None = None
         self._writable = asyncio.Event()
         self._writable.set()
+        self._calls: Calls | None = None
+        self._leader: Pid | None = None
+        self._greeting: asyncio.Task[None] | None = None
+        self._silence = SILENCE_UNTIL_KNOWN
         self._heard = 0.0
-        self._tick: float | None = None
-        self._ticked = False
         self._watch: asyncio.TimerHandle | None = None
+        self._why = ""
 
     # asyncio's side
 
@@ -99,211 +108,245 @@ class Connection(asyncio.Protocol):
         transport.set_write_buffer_limits(high=HIGH_WATER)
         start = getattr(self._machine, "start", None)
         if start:
-            self._write_frame(start())
+            self._write(start())
 
     def data_received(self, data: bytes) -> None:
         """Cut the stream into frames; a violation ends the connection."""
-        self._buffer += data
+        self._heard = self._loop.time()
+        if self._partial:
+            # every byte of a long frame is copied twice, however many pieces it comes in
+            self._partial += data
+            if len(self._partial) < self._needed:
+                return
+            data = bytes(self._partial)
+            self._partial = bytearray()
         try:
-            self._frames()
+            self._frames(data)
         except ErlangError as error:
             self._fail(error)
 
-    def eof_received(self) -> None:
-        """The peer closes: so do we."""
-
     def connection_lost(self, exc: Exception | None) -> None:
         """Fail the handshake or every call in flight, at once."""
-        if self._watch:
-            self._watch.cancel()
+        why = self._why or (str(exc) if exc else "it closed the connection")
+        self._end(why)
         if not self.ready.done():
             closed = getattr(self._machine, "closed", None)
-            error = closed() if closed else ProtocolViolation(self.peer, "it closed during the handshake")
-            self.ready.set_exception(error)
-            self.ready.exception()
-        for call in self._calls.values():
-            if not call.future.done():
-                call.future.set_exception(NodeDown(self.peer, str(exc) if exc else "it closed the connection"))
-        self._calls.clear()
-        self._writable.set()
-        self._on_lost(self)
+            error: ConnectError
+            if type(exc).__module__ == "ssl":
+                error = CertificateError(self.peer, getattr(exc, "reason", None) or why)
+            elif closed:
+                error = closed()
+            else:
+                error = ProtocolViolation(self.peer, "it closed during the handshake")
+            self._refuse(error)
 
     def pause_writing(self) -> None:
-        """Callers wait until the peer has taken more."""
+        """Callers wait until the peer has taken more, and the peer waits too: its requests would make answers pile up."""
         self._writable.clear()
+        assert self._transport
+        self._transport.pause_reading()
 
     def resume_writing(self) -> None:
-        """Callers go on."""
+        """Callers and peer go on."""
         self._writable.set()
+        assert self._transport
+        if not self._transport.is_closing():
+            self._transport.resume_reading()
 
     # frames
 
-    def _frames(self) -> None:
-        while len(self._buffer) >= self._head:
-            size = int.from_bytes(self._buffer[: self._head], "big")
-            limit = FRAME_LIMIT if self.agreed else HANDSHAKE_FRAME_LIMIT
-            if not self.agreed and self._buffer[0] in {0x15, 0x16} and self._head == 2:
-                raise TlsExpected(self.peer)
-            if size > limit:
-                raise ProtocolViolation(self.peer, f"a frame of {size} bytes, the limit is {limit}")
-            end = self._head + size
-            if len(self._buffer) < end:
-                return
-            with memoryview(self._buffer) as view:
-                frame = bytes(view[self._head : end])
-            del self._buffer[:end]
+    def _frames(self, data: bytes) -> None:
+        pos, size = 0, len(data)
+        while size - pos >= self._head:
+            start = pos + self._head
+            length = int.from_bytes(data[pos:start], "big")
+            self._check(length, data, pos)
+            end = start + length
+            if end > size:
+                self._needed = end - pos
+                break
             if self.agreed:
-                self._message(frame)
+                self._message(data, start, end)
             else:
-                self._shake(frame)
+                self._shake(data[start:end])
+            if self.lost:
+                return
+            pos = end
+        else:
+            self._needed = self._head
+        if pos < size:
+            self._partial += memoryview(data)[pos:]
+
+    def _check(self, length: int, data: bytes, pos: int) -> None:
+        limit = FRAME_LIMIT if self.agreed else HANDSHAKE_FRAME_LIMIT
+        if length > limit:
+            if not self.agreed and data[pos] in _TLS_RECORDS:
+                raise TlsExpected(self.peer)
+            raise ProtocolViolation(self.peer, f"a frame of {length} bytes, the limit is {limit}")
 
     def _shake(self, frame: bytes) -> None:
         answers = self._machine.receive(frame)
         for answer in [answers] if isinstance(answers, bytes) else answers or []:
-            self._write_frame(answer)
+            self._write(answer)
         if self._machine.agreed:
             self.agreed = self._machine.agreed
             self.peer = self.agreed.peer_name
-            self._self = Pid(Atom(self.agreed.own_name), 1, 0, self.agreed.own_creation)
+            self._calls = Calls(self.agreed, self._write)
             self._head = 4
-            loop = asyncio.get_running_loop()
-            self._heard = loop.time()
-            self._watch = loop.call_later(1.0, self._watch_silence)
-            self.ready.set_result(self.agreed)
+            self._watch = self._loop.call_later(self._silence, self._watch_silence)
+            if not self.ready.done():
+                self.ready.set_result(self.agreed)
+            if self._on_ready:
+                self._on_ready(self)
 
-    def _message(self, frame: bytes) -> None:
-        now = asyncio.get_running_loop().time()
-        if not frame:
+    def _message(self, data: bytes, start: int, end: int) -> None:
+        if start == end:
             # Answering each tick with a tick holds the connection at every net_ticktime; a timer of our own would not.
-            self._write_frame(control.TICK)
-            if self._ticked:
-                self._tick = now - self._heard
-            self._ticked = True
+            self._write(control.TICK)
+            return
+        message = control.read(data, start, end, self._limits)
+        assert self._calls
+        if self._calls.answer(message):
+            return
+        answers = guest.answer(message, self._registered)
+        if isinstance(answers, guest.Request):
+            self._on_request(self, answers)
         else:
-            self._ticked = False
-        self._heard = now
-        if frame:
-            self._dispatch(control.read(frame))
-
-    def _dispatch(self, message: control.Message) -> None:
-        match message.control:
-            case (control.SPAWN_REPLY, Reference() as reference, _, _, result):
-                self._spawned(reference, result)
-            case (control.PAYLOAD_MONITOR_P_EXIT, _, _, Reference() as reference):
-                self._finished(reference, message.payload)
-            case (control.MONITOR_P_EXIT, _, _, Reference() as reference, reason):
-                self._finished(reference, reason)
-            case _:
-                answers = guest.answer(message, self._registered)
-                if isinstance(answers, guest.Request):
-                    self._on_request(self, answers)
-                else:
-                    for answer in answers:
-                        self._write_frame(answer)
+            for answer in answers:
+                self._write(answer)
 
     def send(self, frame: bytes) -> None:
-        """Send a frame that a registered name answers with."""
-        self._write_frame(frame)
+        """Send a frame that a registered name answers with; without effect once the connection is lost."""
+        self._write(frame)
 
-    def _write_frame(self, frame: bytes) -> None:
-        if not self._transport.is_closing():
-            self._transport.write(len(frame).to_bytes(self._head, "big") + frame)
+    def _write(self, frame: bytes) -> None:
+        """Send a frame at once, and what is written in the same turn of the event loop in one piece after it."""
+        if self.lost or self._transport is None:
+            return
+        framed = len(frame).to_bytes(self._head, "big") + frame
+        if self._outgoing is None:
+            self._outgoing = []
+            self._loop.call_soon(self._flush)
+            self._transport.write(framed)
+        else:
+            self._outgoing.append(framed)
+
+    def _flush(self) -> None:
+        outgoing, self._outgoing = self._outgoing, None
+        if outgoing and self._transport and not self.lost:
+            self._transport.write(b"".join(outgoing))
 
     # calls
 
-    async def call(self, module: str, function: str, args: list[Term], timeout: float) -> Term:  # noqa: ASYNC109
+    async def call(self, module: str, function: str, args: list[Term], timeout: float, deadline: float) -> Term:  # noqa: ASYNC109
         """Call a function in the node by erpc and wait for its result.
+
+        Args:
+            module: the module's name.
+            function: the function's name.
+            args: its arguments.
+            timeout: the seconds that the caller gave, for the error.
+            deadline: when they are over, in the event loop's time.
 
         Raises:
             NodeDown: the connection was lost.
             CallTimeout: no result in time; the process there is killed.
             RemoteError: the function failed, or does not exist.
+            EtfError: an argument is no term.
         """
+        if self._leader is None or not self._writable.is_set():
+            try:
+                async with asyncio.timeout_at(deadline):
+                    await self._writable.wait()
+                    await self._greeted()
+            except TimeoutError as error:
+                raise CallTimeout(self.peer, timeout) from error
+        if self.lost or self._calls is None:
+            raise NodeDown(self.peer, self._why)
+        future = self._loop.create_future()
+        call = self._calls.start(future, Atom(module), Atom(function), args, self._leader)
+        timer = self._loop.call_at(deadline, self._expire, future, timeout)
         try:
-            async with asyncio.timeout(timeout):
-                if self._leader is None:
-                    self._leader = await self._leading()
-                return await self._spawn(Atom(module), Atom(function), args, self._leader)
-        except TimeoutError as error:
-            raise CallTimeout(self.peer, timeout) from error
-
-    async def _leading(self) -> Pid:
-        """A real group leader: code that prints would else send us I/O requests and wait for the answers."""
-        found = await self._spawn(Atom("erlang"), Atom("whereis"), [Atom("user")], self._self)
-        return found if isinstance(found, Pid) else self._self
-
-    async def _spawn(self, module: Atom, function: Atom, args: list[Term], leader: Pid) -> Term:
-        await self._writable.wait()
-        if self._transport.is_closing():
-            raise NodeDown(self.peer, "the connection is closed")
-        assert self.agreed
-        self._numbers = self._numbers % 0xFFFF_FFFF + 1
-        ids = (self._numbers & 0x3FFFF, self._numbers >> 18, 0)
-        reference = Reference(self._self.node, ids, self.agreed.own_creation)
-        call = self._calls[ids] = _Call(asyncio.get_running_loop().create_future())
-        what = (_ERPC, _EXECUTE_CALL, 4)
-        payload = [reference, module, function, args]
-        self._write_frame(
-            control.write_with(payload, control.SPAWN_REQUEST, reference, self._self, leader, what, _MONITOR)
-        )
-        try:
-            return await call.future
-        except asyncio.CancelledError:
-            if call.pid:
-                self._cancel(call.pid)
-                self._calls.pop(ids, None)
+            return await future
+        except (CallTimeout, asyncio.CancelledError):
+            self._calls.give_up(call)
             raise
+        finally:
+            timer.cancel()
 
-    def _spawned(self, reference: Reference, result: Term) -> None:
-        call = self._calls.get(reference.ids)
-        if call is None:
+    def _expire(self, future: asyncio.Future[Term], timeout: float) -> None:
+        if not future.done():
+            future.set_exception(CallTimeout(self.peer, timeout))
+
+    async def _greeted(self) -> None:
+        """Wait for what is asked of every peer once, before the first call; whoever calls meanwhile waits too."""
+        if self._leader is None:
+            self._greeting = self._greeting or self._loop.create_task(self._greet())
+            await asyncio.wait({self._greeting})
+
+    async def _greet(self) -> None:
+        """Ask for a group leader and for the net_ticktime.
+
+        Code that prints would send us I/O requests and wait for the answers, if the group leader were ours.
+        """
+        if self._calls is None or self.lost:
             return
-        if not isinstance(result, Pid):
-            del self._calls[reference.ids]
-            if not call.future.done():
-                call.future.set_exception(RemoteError(self.peer, "error", result))
-        elif call.future.cancelled():
-            del self._calls[reference.ids]
-            self._cancel(result)
-        else:
-            call.pid = result
-
-    def _finished(self, reference: Reference, reason: Term) -> None:
-        call = self._calls.pop(reference.ids, None)
-        if call is None or call.future.done():
+        leader, ticktime = self._loop.create_future(), self._loop.create_future()
+        self._calls.start(ticktime, Atom("net_kernel"), Atom("get_net_ticktime"), [], None)
+        ticktime.add_done_callback(self._ticktime_told)
+        self._calls.start(leader, Atom("erlang"), Atom("whereis"), [Atom("user")], None)
+        try:
+            found = await leader
+        except NodeDown:
             return
-        match reason:
-            case (Reference() as mine, Atom() as kind, value) if mine == reference and kind == "return":
-                call.future.set_result(value)
-            case (Reference() as mine, Atom() as kind, value) if mine == reference:
-                call.future.set_exception(RemoteError(self.peer, str(kind), value))
-            case (Reference() as mine, Atom() as kind, value, _) if mine == reference:
-                call.future.set_exception(RemoteError(self.peer, str(kind), value))
-            case _:
-                call.future.set_exception(RemoteError(self.peer, "exit", reason))
+        except RemoteError:
+            found = None
+        self._leader = found if isinstance(found, Pid) else self._calls.own_pid
 
-    def _cancel(self, pid: Pid) -> None:
-        self._write_frame(control.write(control.EXIT2, self._self, pid, _KILL))
+    def _ticktime_told(self, told: asyncio.Future[Term]) -> None:
+        seconds = None if told.cancelled() or told.exception() else told.result()
+        if isinstance(seconds, tuple):  # {ongoing_change_to, Seconds}
+            seconds = seconds[-1]
+        if isinstance(seconds, int) and seconds > 0 and not self.lost:
+            self._silence = SILENCE_FACTOR * seconds
+            self._watch_silence()
 
     # the end
 
     def _watch_silence(self) -> None:
-        loop = asyncio.get_running_loop()
-        if loop.time() - self._heard > SILENT_TICKS * (self._tick or DEFAULT_TICK):
-            self._fail(NodeDown(self.peer, "nothing was heard for several of its ticks"))
-            return
-        self._watch = loop.call_later(max(0.5, (self._tick or DEFAULT_TICK) / 2), self._watch_silence)
+        if self._watch:
+            self._watch.cancel()
+        silent = self._loop.time() - self._heard
+        if silent >= self._silence:
+            self._fail(NodeDown(self.peer, f"nothing was heard for {silent:.0f} s"))
+        else:
+            self._watch = self._loop.call_later(self._silence - silent, self._watch_silence)
 
     def _fail(self, error: ErlangError) -> None:
+        self._end(str(error))
+        self._refuse(error if isinstance(error, ConnectError) else ProtocolViolation(self.peer, str(error)))
+
+    def _refuse(self, error: ConnectError) -> None:
         if not self.ready.done():
-            wrapped = error if isinstance(error, ConnectError) else ProtocolViolation(self.peer, str(error))
-            self.ready.set_exception(wrapped)
-            self.ready.exception()
-        else:
-            kind = "damaged" if isinstance(error, EtfError) else "lost"
-            log.debug(Line("connection_failed", node=self.peer, kind=kind, reason=error))
-        self._transport.abort()
+            self.ready.set_exception(error)
+            self.ready.exception()  # whether or not anybody waits
 
     def close(self) -> None:
         """Close at once; calls in flight fail."""
-        self._transport.abort()
+        self._end("the bridge closed the connection")
+
+    def _end(self, why: str) -> None:
+        if self.lost:
+            return
+        self.lost = True
+        self._why = why
+        if self._watch:
+            self._watch.cancel()
+        if self._calls:
+            self._calls.fail(why)
+        self._writable.set()
+        if self._transport:
+            self._transport.abort()
+        if self.agreed:
+            log.debug(Line("connection_lost", node=self.peer, reason=why))
+        self._on_lost(self)

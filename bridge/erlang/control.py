@@ -33,35 +33,38 @@ UNLINK_ID_ACK: Final = 36
 TICK: Final = b""
 
 
+_TRACED: Final = {12: SEND, 16: REG_SEND, 30: SPAWN_REQUEST, 32: SPAWN_REPLY, 34: ALIAS_SEND}
+"""Operations as they come from a process that is traced by `seq_trace`: the same with a token at the end."""
+
+
 class Message(NamedTuple):
     """A control tuple, its operation first, and the message that some operations carry."""
 
     control: tuple[Term, ...]
     payload: Term = None
 
-    @property
-    def operation(self) -> int:
-        """The number of the operation, one of the constants above or unknown."""
-        return int(self.control[0])
 
-
-def read(frame: bytes, limits: Limits = DEFAULT_LIMITS) -> Message:
-    """Take a frame (not a tick) apart.
+def read(data: bytes, pos: int = 0, end: int | None = None, limits: Limits = DEFAULT_LIMITS) -> Message:
+    """Take a frame (not a tick) apart, which is `data` from `pos` to `end`.
 
     Raises:
         EtfError: not a message of the agreed form.
     """
-    if frame[:2] != b"p\x83":
+    if end is None:
+        end = len(data)
+    if data[pos : pos + 2] != b"p\x83":
         raise EtfError("a distribution frame that is no pass-through message")
-    control, end = decode(frame, 2, limits)
-    if not isinstance(control, tuple) or not control or not isinstance(control[0], int):
+    control, pos = decode(data, pos + 2, limits, end)
+    if control.__class__ is not tuple or not control or control[0].__class__ is not int:
         raise EtfError("a control message that is no tuple with an operation")
-    if end == len(frame):
+    if traced := _TRACED.get(control[0]):
+        control = (traced, *control[1:-1])
+    if pos == end:
         return Message(control)
-    if frame[end] != 131:
+    if data[pos] != 131:
         raise EtfError("a payload that is no term")
-    payload, end = decode(frame, end + 1, limits)
-    if end != len(frame):
+    payload, pos = decode(data, pos + 1, limits, end)
+    if pos != end:
         raise EtfError("bytes after a payload")
     return Message(control, payload)
 

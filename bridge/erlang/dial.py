@@ -1,16 +1,22 @@
-"""From a node's name to an open socket: resolve the host, ask EPMD, connect, each with a deadline and its own error."""
+"""From a node's name to an open connection: resolve the host, ask EPMD, connect, shake hands.
+
+Each phase has a deadline and errors of its own; `Dial.phase` says where an attempt is, for who gives up on it.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from bridge.erlang import epmd
 from bridge.erlang.errors import (
     CertificateError,
+    ConnectError,
     EtfError,
     NoEpmd,
+    NotAllowed,
     PhaseTimeout,
     Refused,
     TlsNotExpected,
@@ -27,6 +33,9 @@ if TYPE_CHECKING:
 
 PHASE_TIMEOUT: Final = 5.0
 """Seconds for each phase: look-up, EPMD, connect with TLS, handshake. OTP's own net_setuptime is 7 s for all."""
+PROBE_TIMEOUT: Final = 1.0
+EPMD_ANSWER_LIMIT: Final = 4096
+_NO_MESSAGE: Final = b"\0\1?"
 
 
 class Address(NamedTuple):
@@ -36,103 +45,168 @@ class Address(NamedTuple):
     port: int
 
 
-async def addresses(node: NodeName, epmd_port: int) -> list[Address]:
-    """Every address at which the node may be reached: its own port if given, else the one that EPMD tells.
+class Dial:
+    """One attempt to connect to a node."""
 
-    Raises:
-        UnresolvableHost, NoEpmd, UnknownNode, PhaseTimeout: as they say.
-    """
-    hosts = await _resolve(node)
-    if node.port:
-        return [Address(ip, node.port) for ip in hosts]
-    refused: Exception | None = None
-    known = False
-    for ip in hosts:
+    def __init__(
+        self,
+        node: NodeName,
+        epmd_port: int,
+        make: Callable[[], Connection],
+        context: ssl.SSLContext | None = None,
+    ) -> None:
+        """Prepare an attempt.
+
+        Args:
+            node: whom to call.
+            epmd_port: the port of its EPMD.
+            make: gives a new connection, its handshake ready to begin.
+            context: for TLS.
+        """
+        self.phase = "name look-up"
+        self._node = node
+        self._epmd_port = epmd_port
+        self._make = make
+        self._context = context
+
+    async def run(self) -> Connection:
+        """Connect, and give the connection when its handshake is done.
+
+        Raises:
+            ConnectError: one class per cause; of the last address tried, where a host has several.
+        """
+        hosts = await self._resolve()
+        self.phase = "EPMD"
+        where = await self._addresses(hosts)
+        connection = await self._connect(where)
+        self.phase = "handshake"
         try:
             async with asyncio.timeout(PHASE_TIMEOUT):
-                found = await _ask(ip, epmd_port, node.name)
+                await asyncio.shield(connection.ready)
         except TimeoutError as error:
-            refused = error
-        except (OSError, EtfError) as error:
-            refused = refused or error
-        else:
+            raise self._late() from error
+        finally:
+            if not connection.agreed:
+                connection.close()
+        return connection
+
+    def _late(self, detail: str = "") -> PhaseTimeout:
+        return PhaseTimeout(str(self._node), f"{self.phase}{detail} took more than {PHASE_TIMEOUT:g} s")
+
+    async def _resolve(self) -> list[str]:
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(PHASE_TIMEOUT):
+                found = await loop.getaddrinfo(self._node.host, None, type=socket.SOCK_STREAM)
+        except TimeoutError as error:
+            raise self._late(f" of {self._node.host}") from error
+        except (OSError, UnicodeError) as error:
+            raise UnresolvableHost(str(self._node), self._node.host) from error
+        return list(dict.fromkeys(str(info[4][0]) for info in found))
+
+    async def _addresses(self, hosts: list[str]) -> list[Address]:
+        """Every address at which the node may be reached: its own port if given, else the one that EPMD tells."""
+        if self._node.port:
+            return [Address(ip, self._node.port) for ip in hosts]
+        failures: list[Exception] = []
+        known = False
+        for ip in hosts:
+            try:
+                async with asyncio.timeout(PHASE_TIMEOUT / len(hosts)):
+                    found = await ask_epmd(ip, self._epmd_port, self._node.name)
+            except (OSError, EtfError) as error:  # TimeoutError is an OSError
+                failures.append(error)
+                continue
             if found:
+                if not found.lowest <= epmd.DISTRIBUTION_VERSION <= found.highest:
+                    raise NotAllowed(str(self._node), f"it speaks protocol versions up to {found.highest}, not 6")
                 # the address that answered comes first; a node may listen on another one all the same
                 return [Address(other, found.port) for other in sorted(hosts, key=lambda other: other != ip)]
             known = True
-    if known:
-        raise UnknownNode(str(node))
-    if isinstance(refused, TimeoutError):
-        raise PhaseTimeout(str(node), f"EPMD at port {epmd_port} within {PHASE_TIMEOUT:g} s") from refused
-    raise NoEpmd(str(node), f"port {epmd_port} of {', '.join(hosts)}") from refused
+        if known:
+            raise UnknownNode(str(self._node))
+        late = next((failure for failure in failures if isinstance(failure, TimeoutError)), None)
+        if late:
+            raise self._late(f" at port {self._epmd_port}") from late
+        raise NoEpmd(str(self._node), f"port {self._epmd_port} of {', '.join(hosts)}") from failures[-1]
+
+    async def _connect(self, where: list[Address]) -> Connection:
+        """Connect to the first address that takes us; with TLS its handshake belongs to it."""
+        failure: ConnectError = Refused(str(self._node))
+        cause: Exception | None = None
+        for ip, port in where:
+            self.phase = "connecting"
+            try:
+                async with asyncio.timeout(PHASE_TIMEOUT / len(where)):
+                    return await self._open(ip, port)
+            except TimeoutError as error:
+                plain = self.phase == "TLS handshake" and await _speaks_plainly(ip, port)
+                detail = "it closes on what no node says, where TLS would answer"
+                failure = TlsNotExpected(str(self._node), detail) if plain else self._late(f" at port {port}")
+                cause = error
+            except OSError as error:
+                failure, cause = self._reason(port, error), error
+        raise failure from cause
+
+    async def _open(self, ip: str, port: int) -> Connection:
+        loop = asyncio.get_running_loop()
+        if not self._context:
+            _, connection = await loop.create_connection(self._make, ip, port)
+            return connection
+        connected = socket.socket(socket.AF_INET6 if ":" in ip else socket.AF_INET, socket.SOCK_STREAM)
+        try:
+            connected.setblocking(False)
+            connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            await loop.sock_connect(connected, (ip, port))
+            self.phase = "TLS handshake"
+            _, connection = await loop.create_connection(
+                self._make, sock=connected, ssl=self._context, server_hostname=self._node.host
+            )
+        except BaseException:
+            connected.close()
+            raise
+        return connection
+
+    def _reason(self, port: int, error: OSError) -> ConnectError:
+        node = str(self._node)
+        if self.phase == "TLS handshake":
+            import ssl  # noqa: PLC0415 - only TLS clusters pay for it
+
+            if isinstance(error, ssl.SSLCertVerificationError):
+                return CertificateError(node, error.verify_message)
+            if isinstance(error, ssl.SSLError) and "ALERT" in (error.reason or ""):
+                return CertificateError(node, f"it answered {error.reason}")
+            return TlsNotExpected(node, f"TLS handshake: {error.strerror or error}")
+        return Refused(node, f"port {port}: {error.strerror or error}")
 
 
-async def _resolve(node: NodeName) -> list[str]:
-    loop = asyncio.get_running_loop()
-    try:
-        async with asyncio.timeout(PHASE_TIMEOUT):
-            found = await loop.getaddrinfo(node.host, None, type=socket.SOCK_STREAM)
-    except TimeoutError as error:
-        raise PhaseTimeout(str(node), f"name look-up of {node.host} within {PHASE_TIMEOUT:g} s") from error
-    except (OSError, UnicodeError) as error:
-        raise UnresolvableHost(str(node), node.host) from error
-    return list(dict.fromkeys(str(info[4][0]) for info in found))
+async def ask_epmd(ip: str, port: int, name: str) -> epmd.NodePort | None:
+    """Ask an EPMD where a node listens; None where it knows no such node.
 
-
-async def _ask(ip: str, port: int, name: str) -> epmd.NodePort | None:
+    Raises:
+        OSError: no EPMD there.
+        EtfError: what is there is no EPMD.
+    """
     reader, writer = await asyncio.open_connection(ip, port)
     try:
         writer.write(epmd.port_please(name))
-        return epmd.read_port(await reader.read(1024))
+        answer = b""
+        while len(answer) < EPMD_ANSWER_LIMIT and (piece := await reader.read(EPMD_ANSWER_LIMIT)):
+            answer += piece
+        return epmd.read_port(answer)
     finally:
         writer.close()
+        writer.transport.abort()
 
 
-async def connect(
-    node: NodeName,
-    where: list[Address],
-    make: Callable[[], Connection],
-    context: ssl.SSLContext | None,
-) -> Connection:
-    """Connect to the first address that takes it and shake hands.
-
-    Raises:
-        ConnectError: of the last address tried; a handshake that was refused is not tried elsewhere.
-    """
-    loop = asyncio.get_running_loop()
-    failure: Exception = Refused(str(node))
-    for ip, port in where:
-        try:
-            async with asyncio.timeout(PHASE_TIMEOUT):
-                _, connection = await loop.create_connection(
-                    make, ip, port, ssl=context, server_hostname=node.host if context else None
-                )
-        except TimeoutError as error:
-            failure = PhaseTimeout(str(node), f"connecting to port {port} within {PHASE_TIMEOUT:g} s")
-            failure.__cause__ = error
-        except OSError as error:
-            failure = _reason(node, port, error, tls=context is not None)
-            failure.__cause__ = error
-        else:
+async def _speaks_plainly(ip: str, port: int) -> bool:
+    """Whether a port is that of a node without TLS, which keeps silent on a TLS greeting but closes on nonsense."""
+    with contextlib.suppress(OSError):
+        async with asyncio.timeout(PROBE_TIMEOUT):
+            reader, writer = await asyncio.open_connection(ip, port)
             try:
-                async with asyncio.timeout(PHASE_TIMEOUT):
-                    await connection.ready
-            except TimeoutError as error:
-                connection.close()
-                raise PhaseTimeout(str(node), f"handshake within {PHASE_TIMEOUT:g} s") from error
-            return connection
-    raise failure
-
-
-def _reason(node: NodeName, port: int, error: OSError, *, tls: bool) -> Exception:
-    if tls:
-        import ssl  # noqa: PLC0415 - only TLS clusters pay for it
-
-        if isinstance(error, ssl.SSLCertVerificationError):
-            return CertificateError(str(node), error.verify_message)
-        if isinstance(error, ssl.SSLError):
-            alert = "alert" in str(error).lower()
-            return CertificateError(str(node), error.reason or "") if alert else TlsNotExpected(str(node))
-        if isinstance(error, ConnectionResetError | BrokenPipeError) or type(error) is ConnectionError:
-            return TlsNotExpected(str(node), "it closed during the TLS handshake")
-    return Refused(str(node), f"port {port}: {error.strerror or error}")
+                writer.write(_NO_MESSAGE)
+                return await reader.read(1) == b""
+            finally:
+                writer.transport.abort()
+    return False

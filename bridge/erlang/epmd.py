@@ -67,19 +67,29 @@ def alive(name: str, port: int) -> bytes:
     return _request(fixed + raw + b"\0\0")
 
 
+def creation_size(head: bytes) -> int:
+    """How many bytes follow the first two of an answer to ALIVE2_REQ that grants the name.
+
+    Raises:
+        EtfError: not an answer of EPMD.
+    """
+    if head[:1] not in {bytes([_ALIVE2_X_RESP]), bytes([_ALIVE2_RESP])}:
+        raise EtfError("that is not an answer of EPMD")
+    return 4 if head[0] == _ALIVE2_X_RESP else 2
+
+
 def read_alive(answer: bytes) -> int | None:
     """The creation that EPMD gave, or None where the name is taken.
 
     Raises:
         EtfError: not an answer of EPMD.
     """
-    if len(answer) >= 2 and answer[0] in {_ALIVE2_X_RESP, _ALIVE2_RESP}:
-        if answer[1] != 0:
-            return None
-        size = 4 if answer[0] == _ALIVE2_X_RESP else 2
-        if len(answer) >= 2 + size:
-            return int.from_bytes(answer[2 : 2 + size], "big")
-    raise EtfError("that is not an answer of EPMD")
+    size = creation_size(answer)
+    if answer[1:2] != b"\0":
+        return None
+    if len(answer) != 2 + size:
+        raise EtfError("EPMD's answer is cut short")
+    return int.from_bytes(answer[2:], "big")
 
 
 def _request(body: bytes) -> bytes:

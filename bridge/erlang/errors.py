@@ -11,7 +11,9 @@ ErlangError
 │   ├── PhaseTimeout            a phase of connecting took too long
 │   ├── BadCookie               the peer closed where its digest was due, or its own digest is wrong
 │   ├── NotAllowed              the peer refuses this name or lacks a flag
-│   ├── NameConflict            this node name is connected already
+│   ├── NameConflict            our node name is in use
+│   │   └── Simultaneous        both sides connect at the same time, and the peer's attempt goes on
+│   ├── NotRegistered           the EPMD of this host does not take our name
 │   ├── TlsExpected             the peer wants TLS
 │   ├── TlsNotExpected          the peer does not speak TLS
 │   ├── CertificateError        a certificate was refused, by us or by the peer
@@ -109,10 +111,24 @@ class NotAllowed(ConnectError):
 
 
 class NameConflict(ConnectError):
-    """A node with our name is connected to the peer already."""
+    """Another program has our node name; `node` is that name."""
 
-    what = "is connected to another node with our name"
-    remedy = "is a second bridge running? Give each its own --name"
+    what = "is a name that is in use"
+    remedy = "is a second bridge running on this host? Give each its own --name"
+
+
+class Simultaneous(NameConflict):
+    """The peer refuses our attempt because its own goes on, or because it cannot bear our name."""
+
+    what = "refused our name for now"
+    remedy = "is a second bridge running, or has our name other letters than a to z? Give it its own --name"
+
+
+class NotRegistered(ConnectError):
+    """The EPMD of this host does not answer; `node` is our name."""
+
+    what = "cannot be registered with the EPMD of this host"
+    remedy = "start it (epmd -daemon), and check ERL_EPMD_PORT"
 
 
 class TlsExpected(ConnectError):
@@ -155,7 +171,7 @@ class NodeDown(CallError):
     """The connection was lost with the call in flight; whether the call was made is not known."""
 
     def __init__(self, node: str, detail: str) -> None:
-        super().__init__(node, f"went down during a call: {detail}; it is tried again with the next report")
+        super().__init__(node, f"went down during a call: {detail}")
 
 
 class CallTimeout(CallError):
@@ -168,16 +184,28 @@ class CallTimeout(CallError):
 class RemoteError(CallError):
     """The called function failed in the node.
 
-    `kind` is "error", "exit" or "throw"; `reason` the Erlang term, which may hold anything: never log it unseen.
+    `kind` is "error", "exit" or "throw"; `reason` the Erlang term and `stacktrace` that of an error, which may hold
+    anything: never log them unseen.
     """
 
-    def __init__(self, node: str, kind: str, reason: Term) -> None:
+    def __init__(self, node: str, kind: str, reason: Term, stacktrace: Term = None) -> None:
         self.kind = kind
         self.reason = reason
+        self.stacktrace = stacktrace
         super().__init__(node, f"answered a call with {kind}")
 
 
-_PASSING: Final = (NoEpmd, UnknownNode, Refused, UnresolvableHost, PhaseTimeout, NameConflict, NodeDown, CallTimeout)
+_PASSING: Final = (
+    UnresolvableHost,
+    NoEpmd,
+    UnknownNode,
+    Refused,
+    PhaseTimeout,
+    NameConflict,
+    NotRegistered,
+    NodeDown,
+    CallTimeout,
+)
 
 
 def retryable(error: BaseException) -> bool:

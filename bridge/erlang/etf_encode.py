@@ -21,6 +21,11 @@ _U8_U16: Final = Struct(">BH").pack
 _U8_F64: Final = Struct(">Bd").pack
 _U32: Final = Struct(">I").pack
 _STRING_MAX: Final = 65_535
+MAPS_IN_KEYS: Final = 16
+"""Maps inside each other inside the key of a map: to compare such keys takes time for each of these levels."""
+
+_SMALL: Final = [b"a%c" % value for value in range(256)]
+_SMALL_TUPLE: Final = [b"h%c" % size for size in range(256)]
 
 
 class _Raw(bytes):
@@ -43,15 +48,19 @@ def term_to_binary(term: Term) -> bytes:
 
 def encode(term: Term) -> bytes:
     """Encode a term without the leading 131, as inside a distribution message."""
-    return bytes(_encode(term, sort_maps=False))
+    return bytes(_encode(term, None))
 
 
-def canonical(term: Term) -> bytes:
-    """An encoding in which terms are equal exactly when they are `=:=`: maps have their pairs in order."""
-    return bytes(_encode(term, sort_maps=True))
+def canonical(term: Term, maps: int = MAPS_IN_KEYS) -> bytes:
+    """An encoding in which terms are equal exactly when they are `=:=`: maps have their pairs in order.
+
+    Raises:
+        EtfError: no term, or more than `maps` maps inside each other.
+    """
+    return bytes(_encode(term, maps))
 
 
-def _encode(term: Term, *, sort_maps: bool) -> bytearray:  # noqa: C901, PLR0912, PLR0915 - one branch per type
+def _encode(term: Term, maps: int | None) -> bytearray:  # noqa: C901, PLR0912, PLR0915 - one branch per type
     out = bytearray()
     stack = [term]
     pop = stack.pop
@@ -62,7 +71,7 @@ def _encode(term: Term, *, sort_maps: bool) -> bytearray:  # noqa: C901, PLR0912
             out += _atom(value)
         elif of is int:
             if 0 <= value <= 255:
-                out += b"a%c" % value
+                out += _SMALL[value]
             elif -0x8000_0000 <= value <= 0x7FFF_FFFF:
                 out += _U8_I32(98, value)
             else:
@@ -73,7 +82,7 @@ def _encode(term: Term, *, sort_maps: bool) -> bytearray:  # noqa: C901, PLR0912
         elif of is _Raw:
             out += value
         elif of is tuple:
-            out += b"h%c" % len(value) if len(value) <= 255 else _U8_U32(105, len(value))
+            out += _SMALL_TUPLE[len(value)] if len(value) <= 255 else _U8_U32(105, len(value))
             stack.extend(value[::-1])
         elif of is list:
             if not value:
@@ -87,13 +96,14 @@ def _encode(term: Term, *, sort_maps: bool) -> bytearray:  # noqa: C901, PLR0912
                 stack.extend(value[::-1])
         elif of is dict or of is Map:
             out += _U8_U32(116, len(value))
-            pairs = list(value.items())
-            if sort_maps:
-                out += b"".join(sorted(canonical(key) + canonical(held) for key, held in pairs))
+            if maps is None:
+                for pair in value.items():
+                    stack += pair[::-1]
+            elif maps:
+                pairs = [canonical(key, maps - 1) + canonical(held, maps - 1) for key, held in value.items()]
+                out += b"".join(sorted(pairs))
             else:
-                for key, held in reversed(pairs):
-                    stack.append(held)
-                    stack.append(key)
+                raise EtfError(f"more than {MAPS_IN_KEYS} maps inside each other in the key of a map")
         elif of is float:
             if value - value != 0.0:
                 raise EtfError("a float that is not finite cannot be encoded: Erlang has none")

@@ -22,6 +22,9 @@ _NOPROC: Final = Atom("noproc")
 _NOTSUP: Final = Atom("notsup")
 _GEN_CALL: Final = Atom("$gen_call")
 _IS_AUTH: Final = Atom("is_auth")
+_IO_REQUEST: Final = Atom("io_request")
+_IO_REPLY: Final = Atom("io_reply")
+_ERROR: Final = Atom("error")
 
 
 class Request(NamedTuple):
@@ -53,6 +56,12 @@ def answer(message: Message, registered: Container[str]) -> list[bytes] | Reques
             return [control.write(control.UNLINK_ID_ACK, number, target, linker)]
         case (control.REG_SEND, _, _, Atom() as name):
             return _sent(str(name), message.payload, registered)
+        case (control.SEND | control.SEND_SENDER, _, Pid()) if isinstance(message.payload, tuple):
+            match message.payload:
+                case (Atom() as request, Pid() as printer, tag, _) if request == _IO_REQUEST:
+                    # code that prints where no group leader was to be had
+                    refusal = (_IO_REPLY, tag, (_ERROR, _NOTSUP))
+                    return [control.write_with(refusal, control.SEND, Atom(""), printer)]
     return []
 
 
@@ -65,6 +74,13 @@ def _sent(name: str, payload: Term, registered: Container[str]) -> list[bytes] |
             if name in registered:
                 return Request(name, caller, tag, request)
     return []
+
+
+def failed(request: Request, reason: Term) -> bytes:
+    """What a caller gets whose request failed: the exit that it monitors the name for."""
+    tag = request.tag
+    reference = tag.tail if isinstance(tag, ImproperList) else tag
+    return control.write(control.MONITOR_P_EXIT, Atom(request.name), request.caller, reference, reason)
 
 
 def reply(caller: Pid, tag: Term, result: Term) -> bytes:

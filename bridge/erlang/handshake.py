@@ -18,7 +18,7 @@ from struct import Struct, error
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from bridge.erlang import flags
-from bridge.erlang.errors import BadCookie, ConnectError, NameConflict, NotAllowed, ProtocolViolation
+from bridge.erlang.errors import BadCookie, ConnectError, NotAllowed, ProtocolViolation, Simultaneous
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,7 +46,12 @@ def digest(cookie: Secret, challenge: int) -> bytes:
     """md5(cookie ++ decimal(challenge)), 16 bytes; the protocol has no other digest."""
     import hashlib  # noqa: PLC0415 - 5 ms that only a connection needs
 
-    return hashlib.md5(f"{cookie.reveal()}{challenge}".encode(), usedforsecurity=False).digest()
+    text = f"{cookie.reveal()}{challenge}"
+    try:
+        raw = text.encode("latin-1")  # an atom of bytes, as Erlang reads its cookie file
+    except UnicodeEncodeError:
+        raw = text.encode()
+    return hashlib.md5(raw, usedforsecurity=False).digest()
 
 
 def _same(left: bytes, right: bytes) -> bool:
@@ -122,7 +127,7 @@ class Initiator:
             # The peer has not noticed yet that our last connection is gone; this one replaces it.
             return b"strue"
         if status == b"nok":
-            raise NameConflict(self._peer, "it is connecting to us at the same time")
+            raise Simultaneous(self._peer, "it is connecting to us at the same time, or refuses our name")
         raise NotAllowed(self._peer, f"status {status[:32].decode('latin-1')}")
 
     def _challenged(self, frame: bytes) -> bytes:
@@ -170,22 +175,27 @@ class Acceptor:
         """Take the peer's next frame, give ours.
 
         Raises:
-            ConnectError: the peer is has another cookie, lacks a flag, or breaks the protocol.
+            ConnectError: the peer has another cookie, lacks a flag, or breaks the protocol.
         """
         try:
             if self.waits_for == "name":
                 return self._named(frame)
-            return self._alive(frame) if self.waits_for == "alive" else self._replied(frame)
+            if self.waits_for == "alive":
+                return self._alive(frame)
+            if self.waits_for == "reply":
+                return self._replied(frame)
         except (error, UnicodeDecodeError, IndexError) as broken:
             raise ProtocolViolation(self._peer[0] or "?", f"a broken {self.waits_for} message") from broken
+        raise ProtocolViolation(self._peer[0], "it goes on after it was refused")
 
     def _named(self, frame: bytes) -> list[bytes]:
         tag, theirs, creation, size = _NAME.unpack_from(frame)
         name = frame[_NAME.size : _NAME.size + size].decode()
-        if tag != ord("N") or "@" not in name or flags.missing(theirs):
-            raise NotAllowed(name or "?", "no version 6 handshake, or a flag is missing")
+        if tag != ord("N") or len(name.encode()) != size:
+            raise ProtocolViolation("?", "no name message of handshake version 6")
         self._peer = (name, creation, flags.complete(theirs) & flags.OURS)
-        status = self._decide(name)
+        fit = "@" in name and name != self._own and not flags.missing(theirs)
+        status = self._decide(name) if fit else "not_allowed"
         if status in {"ok", "ok_simultaneous"}:
             self.waits_for = "reply"
             return [b"s" + status.encode(), self._question()]

@@ -7,13 +7,18 @@ import logging
 import os
 import secrets
 import socket
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from bridge.erlang import dial, epmd, guest
+from bridge.erlang import epmd, guest
 from bridge.erlang.connection import Connection
-from bridge.erlang.errors import BadNodeName, CallTimeout, ConnectError, ErlangError, NodeDown
-from bridge.erlang.handshake import Initiator
+from bridge.erlang.dial import Dial
+from bridge.erlang.errors import BadNodeName, ErlangError
+from bridge.erlang.etf_decode import DEFAULT_LIMITS, Limits
+from bridge.erlang.handshake import Acceptor, Initiator
+from bridge.erlang.listener import Listener
 from bridge.erlang.names import NodeName, check_style
+from bridge.erlang.peer import Peer
+from bridge.erlang.terms import Atom
 from bridge.log import Line
 
 if TYPE_CHECKING:
@@ -30,26 +35,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-FIRST_BACKOFF: Final = 0.2
-LONGEST_BACKOFF: Final = 10.0
-
-
-class _Peer:
-    """What is kept of a peer between calls: its connection, who is connecting, and when to try again."""
-
-    __slots__ = ("backoff", "connection", "lock", "not_before")
-
-    def __init__(self) -> None:
-        self.connection: Connection | None = None
-        self.lock = asyncio.Lock()
-        self.backoff = 0.0
-        self.not_before = 0.0
-
 
 class Node:
     """A hidden Erlang node. `async with Node(...)` closes its connections at the end.
 
-    With `name` None the first peer lends a name: nothing is left behind in it, however often the program runs.
+    With `name` None each peer lends a name: nothing is left behind in it, however often the program runs.
     """
 
     def __init__(
@@ -59,34 +49,44 @@ class Node:
         *,
         epmd_port: int | None = None,
         tls: TlsOptions | None = None,
-        creation: int | None = None,
+        limits: Limits = DEFAULT_LIMITS,
         environ: Mapping[str, str] = os.environ,
     ) -> None:
         """Prepare a node; no connection is made before the first call.
 
         Args:
-            name: `name@host`, or None to be lent one.
+            name: `name@host`, or None to be lent one by each peer.
             cookie: the cluster's cookie.
             epmd_port: EPMD's port on every host; ERL_EPMD_PORT or 4369 by default.
             tls: TLS options of a cluster with `-proto_dist inet_tls`.
-            creation: the creation that EPMD gave, for a registered node; else a random one is made.
+            limits: of the terms that peers send.
             environ: the environment, for ERL_EPMD_PORT.
+
+        Raises:
+            BadNodeName: `name` cannot be a node's name.
         """
         self._name = NodeName.parse(name) if name else None
-        self._creation = creation or (secrets.randbits(32) | 4 if name else None)
+        self._creation = secrets.randbits(32) | 4  # 0 to 3 are those of old nodes
         self._cookie = cookie
         self._epmd_port = epmd_port or epmd.epmd_port(environ)
         self._tls = tls
+        self._limits = limits
         self._context: ssl.SSLContext | None = None
-        self._peers: dict[str, _Peer] = {}
-        self._naming = asyncio.Lock()
+        self._peers: dict[str, Peer] = {}
+        self._known: dict[NodeName | str, Peer] = {}
         self._handlers: dict[str, Handler] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._listener: Listener | None = None
 
     @property
     def name(self) -> str | None:
-        """Our name; None until a peer has lent one."""
+        """Our name; None where each peer lends one."""
         return str(self._name) if self._name else None
+
+    @property
+    def creation(self) -> int:
+        """Which life of our name this is; the EPMD gives it when we listen."""
+        return self._creation
 
     async def __aenter__(self) -> Self:
         return self
@@ -97,18 +97,17 @@ class Node:
         await self.close()
 
     async def close(self) -> None:
-        """Close every connection; calls in flight fail with NodeDown."""
+        """Stop listening and close every connection; calls in flight fail with NodeDown."""
+        if self._listener:
+            await self._listener.close()
         for task in self._tasks:
             task.cancel()
-        for peer in self._peers.values():
-            if peer.connection:
-                peer.connection.close()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await asyncio.sleep(0)  # lets asyncio tell the connections
+        for peer in list(self._peers.values()):
+            await peer.close()
+        await asyncio.sleep(0)  # lets asyncio close the sockets
 
-    def register(self, name: str, handler: Handler) -> None:
-        """Answer `gen_server:call({name, Node}, Request)` from the peers with what `handler` returns."""
-        self._handlers[name] = handler
+    # calls
 
     async def call(
         self,
@@ -129,31 +128,28 @@ class Node:
             timeout: seconds for connecting and the call together.
 
         Raises:
+            BadNodeName: `peer` cannot be a node's name, or is short where ours is long.
             ConnectError: no connection, one class per cause.
             CallError: connected, but no result.
+            EtfError: an argument is no term.
         """
-        to = peer if isinstance(peer, NodeName) else NodeName.parse(peer)
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + timeout
-        try:
-            async with asyncio.timeout_at(deadline):
-                connection = await self._connected(to)
-        except TimeoutError as error:
-            raise CallTimeout(str(to), timeout) from error
-        return await connection.call(module, function, list(args), deadline - loop.time())
+        deadline = asyncio.get_running_loop().time() + timeout
+        to = self._known.get(peer) or self._peer(peer)
+        connection = to.connection or await to.connected(deadline)
+        return await connection.call(module, function, list(args), timeout, deadline)
 
     async def call_many(
         self,
-        peers: Sequence[NodeName],
+        peers: Sequence[NodeName | str],
         module: str,
         function: str,
         args: Sequence[Term],
         *,
         timeout: float,  # noqa: ASYNC109
-    ) -> dict[NodeName, Term | ErlangError]:
+    ) -> dict[NodeName | str, Term | ErlangError]:
         """Call a function in many nodes at once; each has its result or its error when the slowest is done."""
 
-        async def one(peer: NodeName) -> Term | ErlangError:
+        async def one(peer: NodeName | str) -> Term | ErlangError:
             try:
                 return await self.call(peer, module, function, args, timeout=timeout)
             except ErlangError as error:
@@ -161,77 +157,142 @@ class Node:
 
         return dict(zip(peers, await asyncio.gather(*map(one, peers)), strict=True))
 
+    async def connect(self, peer: NodeName | str, *, timeout: float) -> None:  # noqa: ASYNC109
+        """Connect to a node, if there is no connection yet.
+
+        Raises:
+            BadNodeName, ConnectError: as for `call`.
+        """
+        await self._peer(peer).connected(asyncio.get_running_loop().time() + timeout)
+
+    def incarnation(self, peer: NodeName | str) -> int | None:
+        """The creation of a connected peer, which differs in each life of that node; None where it is not connected."""
+        known = self._known.get(peer)
+        agreed = known.connection.agreed if known and known.connection else None
+        return agreed.peer_creation if agreed else None
+
+    def connected(self) -> list[str]:
+        """The names of the peers that are connected."""
+        return [name for name, peer in self._peers.items() if peer.connection]
+
     # connections
 
-    async def _connected(self, to: NodeName) -> Connection:
-        peer = self._peers.setdefault(str(to), _Peer())
-        async with peer.lock:
-            if peer.connection:
-                return peer.connection
-            loop = asyncio.get_running_loop()
-            await asyncio.sleep(max(0.0, peer.not_before - loop.time()))
-            try:
-                peer.connection = await self._connect(to)
-            except ConnectError:
-                peer.backoff = min(LONGEST_BACKOFF, 2 * peer.backoff or FIRST_BACKOFF)
-                peer.not_before = loop.time() + peer.backoff
-                raise
-            peer.backoff = 0.0
-            return peer.connection
+    def _peer(self, peer: NodeName | str) -> Peer:
+        to = peer if isinstance(peer, NodeName) else NodeName.parse(peer)
+        found = self._peers.get(str(to))
+        if found is None:
+            found = self._peers[str(to)] = Peer(to, self._dial)
+        elif to.port:
+            found.name = to
+        self._known[peer] = found
+        return found
 
-    async def _connect(self, to: NodeName) -> Connection:
-        if self._name:
-            return await self._dial(to, self._name)
-        async with self._naming:  # only the first connection borrows a name; the others wait and use it
-            return await self._dial(to, self._name)
-
-    async def _dial(self, to: NodeName, own: NodeName | None) -> Connection:
+    def _dial(self, to: NodeName) -> Dial:
+        own = self._name
         if own:
             check_style(own, to)
             if str(own) == str(to):
                 raise BadNodeName(f"{own} is the bridge's own name; give it another one with --name")
-        where = await dial.addresses(to, self._epmd_port)
-        host = own or NodeName("", _own_host(long=to.long))
 
         def make() -> Connection:
-            machine = Initiator(
-                str(to),
-                str(own) if own else host.host,
-                self._creation if own else None,
-                self._cookie,
-                secrets.randbits(32),
-            )
-            return Connection(
-                str(to),
-                machine,
-                tls=self._tls is not None,
-                on_request=self._requested,
-                on_lost=lambda lost: self._lost(str(to), lost),
-                registered=self._handlers.keys(),
-            )
+            name = str(own) if own else _own_host(long=to.long)
+            creation = self._creation if own else None
+            machine = Initiator(str(to), name, creation, self._cookie, secrets.randbits(32))
+            return self._connection(str(to), machine)
 
-        connection = await dial.connect(to, where, make, self._tls_context())
-        assert connection.agreed
-        log.debug(Line("node_connected", node=to, own_name=connection.agreed.own_name))
-        if not own:
-            self._name = NodeName.parse(connection.agreed.own_name)
-            self._creation = connection.agreed.own_creation
-        return connection
+        return Dial(to, self._epmd_port, make, self._client_context())
 
-    def _tls_context(self) -> ssl.SSLContext | None:
+    def _connection(
+        self, name: str, machine: Initiator | Acceptor, on_ready: Callable[[Connection], None] | None = None
+    ) -> Connection:
+        return Connection(
+            name,
+            machine,
+            tls=self._tls is not None,
+            on_request=self._requested,
+            on_lost=self._lost,
+            on_ready=on_ready,
+            registered=self._handlers.keys(),
+            limits=self._limits,
+        )
+
+    def _client_context(self) -> ssl.SSLContext | None:
         if self._tls and self._context is None:
             from bridge.erlang.tls import client_context  # noqa: PLC0415 - only TLS clusters pay for it
 
             self._context = client_context(self._tls)
         return self._context
 
-    def _lost(self, name: str, connection: Connection) -> None:
-        peer = self._peers.get(name)
-        if peer and peer.connection is connection:
-            peer.connection = None
-            log.debug(Line("node_disconnected", node=name))
+    def _lost(self, connection: Connection) -> None:
+        if self._listener:
+            self._listener.forget(connection)
+        peer = self._peers.get(connection.peer)
+        if peer:
+            peer.lose(connection)
 
-    # calls from peers
+    # the listening side
+
+    async def listen(self, host: str | None, port: int = 0, *, publish: bool = True) -> int:
+        """Take connections from peers, so that they can ping and call us first.
+
+        Args:
+            host: the address to listen on, as "127.0.0.1" or "::1"; None is every address, as `erl` does it.
+            port: the port, or 0 for a free one.
+            publish: whether the EPMD of this host is told, and told again after it restarts.
+
+        Returns:
+            The port.
+
+        Raises:
+            BadNodeName: the node has no name of its own.
+            NameConflict: another node of this host is registered under our name.
+            NotRegistered: no EPMD answers on this host.
+            OSError: the address cannot be listened on.
+        """
+        if not self._name:
+            raise BadNodeName("a node that listens needs a name of its own; give it one with --name")
+        context = None
+        if self._tls:
+            from bridge.erlang.tls import server_context  # noqa: PLC0415 - only TLS clusters pay for it
+
+            context = server_context(self._tls)
+        self._listener = Listener(self._name, self._answering, context)
+        try:
+            await self._listener.open(host, port)
+            if publish:
+                self._creation = await self._listener.register(self._epmd_port)
+        except BaseException:
+            await self._listener.close()
+            self._listener = None
+            raise
+        return self._listener.port
+
+    def _answering(self) -> Connection:
+        machine = Acceptor(str(self._name), self._creation, self._cookie, secrets.randbits(32), self._status)
+        return self._connection("a peer", machine, on_ready=self._accepted)
+
+    def _status(self, name: str) -> str:
+        """What a peer hears that connects to us: who connects at the same time yields to the greater name."""
+        peer = self._peers.get(name)
+        if peer and peer.connection:
+            return "alive"
+        if peer and peer.shaking:
+            return "nok" if str(self._name) > name else "ok_simultaneous"
+        return "ok"
+
+    def _accepted(self, connection: Connection) -> None:
+        log.debug(Line("node_accepted", node=connection.peer))
+        try:
+            self._peer(connection.peer).adopt(connection)
+        except BadNodeName:
+            connection.close()
+
+    def register(self, name: str, handler: Handler) -> None:
+        """Answer `gen_server:call({name, Node}, Request)` of the peers with what `handler` returns.
+
+        A handler that fails makes the caller exit with `bridge_error`; what failed is logged here.
+        """
+        self._handlers[name] = handler
 
     def _requested(self, connection: Connection, request: guest.Request) -> None:
         task = asyncio.get_running_loop().create_task(self._handle(connection, request))
@@ -239,16 +300,18 @@ class Node:
         task.add_done_callback(self._tasks.discard)
 
     async def _handle(self, connection: Connection, request: guest.Request) -> None:
-        result = await self._handlers[request.name](request.request)
         try:
-            connection.send(guest.reply(request.caller, request.tag, result))
-        except NodeDown:
-            log.debug(Line("answer_dropped", node=connection.peer))
+            result = await self._handlers[request.name](request.request)
+            answer = guest.reply(request.caller, request.tag, result)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the caller must not wait for it
+            log.warning(Line("request_failed", name=request.name, node=connection.peer, error=type(error).__name__))
+            answer = guest.failed(request, Atom("bridge_error"))
+        connection.send(answer)
 
 
 def _own_host(*, long: bool) -> str:
     """The host part to be lent a name for; it is never checked, but its style must fit."""
-    if not long:
-        return socket.gethostname().split(".")[0] or "localhost"
-    full = socket.gethostname()
-    return full if "." in full else f"{full or 'localhost'}.local"
+    host = socket.gethostname()
+    if long:
+        return host if "." in host else f"{host or 'localhost'}.local"
+    return host.split(".")[0] or "localhost"

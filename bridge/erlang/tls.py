@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     import ssl
     from pathlib import Path
 
+    from bridge.secret import Secret
+
 
 class TlsSetupError(ErlangError):
     """The TLS files of the configuration cannot be used."""
@@ -25,6 +27,8 @@ class TlsOptions(NamedTuple):
     verify: bool = True
     check_hostname: bool = True
     """Whether the certificate has to name the host part of the node's name."""
+    password: Secret | None = None
+    """Of an encrypted key."""
 
 
 def client_context(options: TlsOptions) -> ssl.SSLContext:
@@ -36,20 +40,42 @@ def client_context(options: TlsOptions) -> ssl.SSLContext:
     import ssl  # noqa: PLC0415 - only TLS clusters pay for it
 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.check_hostname = options.verify and options.check_hostname
+    _load(context, options, ssl.Purpose.SERVER_AUTH)
+    return context
+
+
+def server_context(options: TlsOptions) -> ssl.SSLContext:
+    """The context for connections that peers make: with `verify` they must have a certificate too.
+
+    Raises:
+        TlsSetupError: as above, and where there is no certificate.
+    """
+    import ssl  # noqa: PLC0415 - only TLS clusters pay for it
+
+    if not options.certfile:
+        raise TlsSetupError("a node that listens with TLS needs a certificate: set certfile and keyfile")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    _load(context, options, ssl.Purpose.CLIENT_AUTH)
+    return context
+
+
+def _load(context: ssl.SSLContext, options: TlsOptions, purpose: ssl.Purpose) -> None:
+    import ssl  # noqa: PLC0415 - as above
+
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.verify_mode = ssl.CERT_REQUIRED if options.verify else ssl.CERT_NONE
+    password = options.password.reveal() if options.password else ""  # never None: OpenSSL would ask the terminal
     try:
         if options.cacertfile:
             context.load_verify_locations(options.cacertfile)
-        else:
-            context.load_default_certs()
+        elif options.verify:
+            context.load_default_certs(purpose)
         if options.certfile:
-            context.load_cert_chain(options.certfile, options.keyfile)
-    except (OSError, ssl.SSLError) as error:
+            context.load_cert_chain(options.certfile, options.keyfile, lambda: password)
+    except (OSError, ValueError) as error:
         files = ", ".join(str(path) for path in (options.cacertfile, options.certfile, options.keyfile) if path)
-        reason = error.strerror or error
+        reason = getattr(error, "strerror", None) or error
         raise TlsSetupError(
             f"TLS cannot be set up from {files}: {reason}; PEM files are needed that belong together"
         ) from error
-    return context
