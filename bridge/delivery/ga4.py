@@ -1,0 +1,115 @@
+"""Google Analytics 4 as a destination: the Measurement Protocol's endpoint, its request and what its answers mean.
+
+A 2xx says that the request arrived and nothing more: a wrong secret, an unknown property and a broken payload get the
+same. Source: developers.google.com/analytics/devguides/collection/protocol/ga4
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlencode, urlsplit
+
+from bridge import __version__
+from bridge.delivery.batches import Batch, Location, batches
+from bridge.delivery.destination import Answer, Request
+from bridge.delivery.errors import DestinationError
+from bridge.delivery.retry import Verdict, judge_status
+from bridge.secret import Secret
+
+if TYPE_CHECKING:
+    from bridge.report.model import Report
+
+GLOBAL_ENDPOINT: Final = "https://www.google-analytics.com/mp/collect"
+HEADERS: Final = {
+    "accept": "*/*",
+    "content-type": "application/json",
+    "user-agent": f"mongooseim-bridge/{__version__}",
+}
+_MEASUREMENT_ID: Final = re.compile(r"G-[A-Z0-9]{4,20}")
+_TIMESTAMP: Final = re.compile(rb'"timestamp_micros":(\d+)')
+
+
+@dataclass(frozen=True, slots=True)
+class Ga4Destination:
+    """One GA4 property behind one endpoint (global, EU, or a relay).
+
+    Raises:
+        DestinationError: the measurement id or the endpoint is not one.
+    """
+
+    measurement_id: str
+    secret: Secret
+    endpoint: str = GLOBAL_ENDPOINT
+    location: Location | None = None
+
+    def __post_init__(self) -> None:
+        if not _MEASUREMENT_ID.fullmatch(self.measurement_id):
+            raise DestinationError(
+                f"{self.measurement_id!r} is no measurement id; GA4 shows it as G-XXXXXXXX (Admin, Data streams)"
+            )
+        _checked(self.measurement_id, self.endpoint)
+
+    @property
+    def id(self) -> str:
+        """Measurement id and endpoint: the same property through a relay is another destination."""
+        return f"{self.measurement_id} {self.endpoint}"
+
+    @property
+    def name(self) -> str:
+        """The measurement id alone where the endpoint is Google's, else with the host that the reports go to."""
+        host = urlsplit(self.endpoint).netloc
+        return self.measurement_id if self.endpoint == GLOBAL_ENDPOINT else f"{self.measurement_id} at {host}"
+
+    @property
+    def peer(self) -> str:
+        """Scheme, host and port of the endpoint, for messages."""
+        parts = urlsplit(self.endpoint)
+        return f"{parts.scheme}://{parts.netloc}"
+
+    def batches(self, report: Report) -> tuple[Batch, ...]:
+        """Cut a report as GA4 takes it.
+
+        Raises:
+            LimitError: GA4 would drop or cut something.
+        """
+        return batches(report, self.location)
+
+    def request(self, body: bytes, now: int) -> Request:
+        """The POST of a body; a collection time that lies in the future by now (the clock went back) becomes `now`."""
+        query = urlencode({"measurement_id": self.measurement_id, "api_secret": self.secret.reveal()})
+        return Request(Secret(f"{self.endpoint}?{query}"), self.peer, HEADERS, _in_the_past(body, now))
+
+    def judge(self, answer: Answer) -> Verdict:
+        """By status alone; GA4's answers have no body."""
+        return judge_status(answer.status)
+
+
+def _checked(measurement_id: str, endpoint: str) -> None:
+    try:
+        parts = urlsplit(endpoint)
+        usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is no number
+        usable = False
+    if not usable:
+        raise DestinationError(
+            f"the endpoint of {measurement_id} is no http or https address; GA4's own is {GLOBAL_ENDPOINT}"
+        )
+    if "@" in parts.netloc or parts.query or parts.fragment or not endpoint.isascii() or not endpoint.isprintable():
+        # The endpoint is shown and stored, so nothing secret may be part of it; it is not quoted here for that reason.
+        raise DestinationError(
+            f"the endpoint of {measurement_id} holds a user, a query, a fragment or a blank; "
+            "give scheme, host, port and path only"
+        )
+
+
+def _in_the_past(body: bytes, now: int) -> bytes:
+    """GA4 takes timestamp_micros of the past only, and a clock that ran ahead at collection was set right since.
+
+    The first match is the request's own: no JSON string before it can hold the pattern, its quotes would be escaped.
+    """
+    found = _TIMESTAMP.search(body)
+    if found is None or int(found[1]) <= now:
+        return body
+    return b"%b%d%b" % (body[: found.start(1)], now, body[found.end(1) :])
