@@ -117,12 +117,12 @@ class Server:
             ListenError: the port is taken or the address is none of this machine.
         """
         loop = asyncio.get_running_loop()
-        timeout = 2.0 if self._tls else None
+        tls = {"ssl_handshake_timeout": self._limits.request, "ssl_shutdown_timeout": self._limits.grace}
         try:
             # One address only: port 0 on two addresses would be two ports.
             address = str((await loop.getaddrinfo(host, port))[0][4][0])
             self._server = await asyncio.start_server(
-                self._connected, address, port, limit=_PIECE, ssl=self._tls, ssl_shutdown_timeout=timeout
+                self._connected, address, port, limit=_PIECE, ssl=self._tls, **(tls if self._tls else {})
             )
         except (OSError, OverflowError) as error:
             reason = getattr(error, "strerror", None) or str(error)

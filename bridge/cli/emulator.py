@@ -67,6 +67,7 @@ def command(
         fail="; ".join(fail),
         tls=_tls_context(tls_cert, tls_key),
         record=record,
+        keep=10_000,
         listener=None if quiet else live.show,
     )
     asyncio.run(_serve(emulator, live))

@@ -59,7 +59,8 @@ class RecordedRequest:
     measurement_id: str | None
     secret_given: bool
     headers: Mapping[str, str] = field(repr=False)
-    body: bytes = field(repr=False)
+    size: int
+    """Bytes of the body."""
     events: int
     """How many events it held, accepted or not."""
     answer: str

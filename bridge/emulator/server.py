@@ -126,6 +126,16 @@ class Emulator:
         return list(self._record.events)
 
     @property
+    def accepted(self) -> int:
+        """How many events were accepted since the start, kept or not."""
+        return self._record.accepted
+
+    @property
+    def rejected(self) -> int:
+        """How many events were rejected since the start, kept or not."""
+        return self._record.rejected
+
+    @property
     def requests(self) -> list[RecordedRequest]:
         """Every request to /mp/collect and /debug/mp/collect, oldest first, also those refused on purpose."""
         return list(self._record.requests)
@@ -182,7 +192,7 @@ class Emulator:
             measurement_id,
             secret_given,
             request.headers,
-            request.body,
+            len(request.body),
             len(verdict.events),
             answer,
             len(verdict.messages()) if request.path == DEBUG else 0,

@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections import Counter
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from bridge.emulator.names import Kind, name_problem
@@ -76,6 +77,9 @@ def judge(body: bytes, now: int) -> Verdict:
         body: as it arrived.
         now: microseconds since 1970.
     """
+    if len(body) >= MAX_BODY:
+        text = f"The payload has [{len(body)}] bytes. It must be under 130 kB."
+        return Verdict(None, (), (_reject("VALUE_OUT_OF_BOUNDS", "", text),), enforced=False)
     try:
         root = json.loads(body.decode(), object_pairs_hook=_object, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
@@ -85,17 +89,18 @@ def judge(body: bytes, now: int) -> Verdict:
     listed = root.get("events")
     events = [event for event in listed if isinstance(event, _Object)] if isinstance(listed, list) else []
     client_id = root.get("client_id")
+    findings = tuple(_request(root, now))
+    # Like GA4's, the parser stops at the first field that it cannot read, before any rule is looked at.
+    unparsed = next((each for each in findings if not each.path), None)
     return Verdict(
         client_id if isinstance(client_id, str) else None,
         tuple(_seen(event, root) for event in events),
-        tuple(_request(root, len(body), now)),
+        (unparsed,) if unparsed else findings,
         enforced=root.get("validation_behavior") == "ENFORCE_RECOMMENDATIONS",
     )
 
 
-def _request(root: _Object, size: int, now: int) -> Iterator[Finding]:
-    if size >= MAX_BODY:
-        yield _reject("VALUE_OUT_OF_BOUNDS", "", f"The payload has [{size}] bytes. It must be under 130 kB.")
+def _request(root: _Object, now: int) -> Iterator[Finding]:
     for name in [*(name for name in root if name not in _FIELDS), *root.repeated]:
         yield _unparsed(f"{name}: {'Field given twice' if name in _FIELDS else 'Cannot find field'}.")
     yield from _client_id(root.get("client_id"))
@@ -107,10 +112,10 @@ def _request(root: _Object, size: int, now: int) -> Iterator[Finding]:
     match root.get("events"):
         case None | []:
             yield _reject("VALUE_REQUIRED", "events", "Measurement requires at least one event.")
+        case list() as events if len(events) > MAX_EVENTS:
+            text = f"Measurement has [{len(events)}] events. At most [{MAX_EVENTS}] are allowed."
+            yield _reject("EXCEEDED_MAX_ENTITIES", "events", text)
         case list() as events:
-            if len(events) > MAX_EVENTS:
-                text = f"Measurement has [{len(events)}] events. At most [{MAX_EVENTS}] are allowed."
-                yield _reject("EXCEEDED_MAX_ENTITIES", "events", text)
             for index, event in enumerate(events):
                 if isinstance(event, _Object):
                     yield from _event(event, index, now)
@@ -150,6 +155,7 @@ def _event(event: _Object, index: int, now: int) -> Iterator[Finding]:
     if len(params) > MAX_PARAMS:
         text = f"{subject} has [{len(params)}] params. At most [{MAX_PARAMS}] are allowed."
         yield _reject("EXCEEDED_MAX_ENTITIES", f"events[{index}].params", text, index)
+        return
     for repeated in params.repeated:
         yield _reject("NAME_DUPLICATED", "events", f"{subject} has param [{_short(repeated)}] more than once.", index)
     for param, value in params.items():
@@ -219,6 +225,7 @@ def _user_properties(properties: object) -> Iterator[Finding]:
     if len(properties) > MAX_PROPERTIES:
         text = f"Measurement has [{len(properties)}] user properties. At most [{MAX_PROPERTIES}] are allowed."
         yield _reject("EXCEEDED_MAX_ENTITIES", "user_properties", text)
+        return
     for name in properties.repeated:
         yield _reject("NAME_DUPLICATED", "user_properties", f"User property [{_short(name)}] is given more than once.")
     for name, holder in properties.items():
@@ -264,8 +271,7 @@ def _seen(event: _Object, root: _Object) -> Seen:
 def _object(pairs: Sequence[tuple[str, object]]) -> _Object:
     whole = _Object(pairs)
     if len(whole) < len(pairs):
-        names = [name for name, _ in pairs]
-        whole.repeated = tuple(name for name in whole if names.count(name) > 1)
+        whole.repeated = tuple(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
     return whole
 
 

@@ -2,11 +2,13 @@
 
 import asyncio
 import logging
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import httpx
 import pytest
+import trustme
 
 from bridge.http_server import CutOff, Limits, ListenError, Request, Response, Server
 
@@ -144,6 +146,19 @@ async def test_garbage_gets_an_answer_an_end_and_no_log(
         assert status(await exchange(port, b"GET / HTTP/1.0\r\n\r\n")) == 200
     assert status(answer) == expected
     assert b"Connection: close\r\n" in answer
+    assert not [record for record in caplog.records if record.levelno > logging.DEBUG]
+
+
+@pytest.mark.parametrize("sent", [b"GET / HTTP/1.1\r\nHost: h\r\n\r\n", b"\x16\x03\x01\xff\xff", b""], ids=range(3))
+async def test_whoever_speaks_no_tls_to_a_tls_port_is_let_go_without_a_log(
+    sent: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
+    server = Server(ROUTES, tls=context, limits=IMPATIENT)
+    _, port = await server.start("127.0.0.1", 0)
+    await exchange(port, sent)
+    await server.close()
     assert not [record for record in caplog.records if record.levelno > logging.DEBUG]
 
 

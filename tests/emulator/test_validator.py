@@ -1,6 +1,7 @@
 """The validator's rules, one table; numbers and texts are those of Google's Measurement Protocol pages."""
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -170,6 +171,30 @@ def test_a_bad_request_is_dropped_with_all_its_events(body: bytes, code: str) ->
 def test_a_body_of_just_under_130_kB_is_taken() -> None:
     body = payload()
     assert judge(body + b" " * (129_999 - len(body)), NOW).messages() == []
+
+
+def test_only_the_first_unreadable_field_is_told_as_parsers_do() -> None:
+    (message,) = judge(json.dumps({"clientId": "1", "eventz": []}).encode(), NOW).messages()
+    assert message["description"].endswith("clientId: Cannot find field.")
+
+
+MANY = {
+    "events": b'{"client_id": "1.2", "events": [' + b"{}," * 43_000 + b"{}]}",
+    "fields": b"{" + b",".join(b'"%d":0' % number for number in range(14_000)) + b"}",
+    "params, one of them twice": b'{"client_id": "1.2", "events": [{"params": {'
+    + b",".join(b'"%d":0' % number for number in range(12_000))
+    + b',"0":0}}]}',
+}
+
+
+@pytest.mark.parametrize("body", MANY.values(), ids=MANY.keys())
+def test_a_payload_made_to_cost_time_is_judged_quickly(body: bytes) -> None:
+    assert len(body) < 130_000
+    before = time.process_time()
+    verdict = judge(body, NOW)
+    assert all(verdict.reasons(index) for index in range(len(verdict.events)))
+    assert time.process_time() - before < 2.0
+    assert len(verdict.messages()) < 100
 
 
 def test_a_name_given_twice_is_told_although_parsers_hide_it() -> None:
