@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from bridge.config.load import Loaded
+    from bridge.config.model import BridgeSection
 
 log = logging.getLogger(__name__)
 
@@ -33,14 +34,13 @@ def destinations(loaded: Loaded, environ: Mapping[str, str]) -> tuple[Ga4Destina
         ConfigError: with every problem: a secret that is missing, unreadable or given twice, the same property twice.
     """
     settings = loaded.settings
-    place = settings.bridge.user_location
-    location = Location(place.country, place.region, place.city)
+    place = location(settings.bridge)
     problems: list[Problem] = []
     found: list[Ga4Destination] = []
 
     def add(key: str, measurement_id: str, sources: Mapping[str, object], endpoint: str) -> None:
         try:
-            destination = Ga4Destination(measurement_id, _secret(loaded, environ, key, sources), endpoint, location)
+            destination = Ga4Destination(measurement_id, _secret(loaded, environ, key, sources), endpoint, place)
         except ConfigError as error:
             problems.extend(error.problems)
         except DestinationError as error:
@@ -67,6 +67,12 @@ def destinations(loaded: Loaded, environ: Mapping[str, str]) -> tuple[Ga4Destina
     if problems:
         raise ConfigError(problems)
     return tuple(found)
+
+
+def location(bridge: BridgeSection) -> Location:
+    """What GA4 is told of geography: what the operator wrote, nothing unless they did."""
+    place = bridge.user_location
+    return Location(place.country, place.region, place.city)
 
 
 def _secret(loaded: Loaded, environ: Mapping[str, str], key: str, sources: Mapping[str, object]) -> Secret:

@@ -118,7 +118,9 @@ class BridgeSection(Struct, frozen=True, forbid_unknown_fields=True):
         Doc("After a read time-out GA4 may have counted: send again, or give up."),
     ] = "retry"
     ca_file: Annotated[Path | None, Doc("CA certificates for HTTPS instead of the system's (PEM).")] = None
-    proxy: Annotated[str | None, Doc("HTTP proxy; HTTPS_PROXY and NO_PROXY are taken otherwise.")] = None
+    proxy: Annotated[
+        Secret | None, Doc("HTTP proxy, user and password included; HTTPS_PROXY and NO_PROXY are taken otherwise.")
+    ] = None
     queue_max_batches: Annotated[int, Meta(ge=1), Doc("Most batches kept in the queue; the oldest go first.")] = 100_000
     queue_max_bytes: Annotated[int, Meta(ge=130_000), Doc("Most bytes kept in the queue; the oldest go first.")] = (
         200_000_000

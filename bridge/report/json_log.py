@@ -37,8 +37,15 @@ class Prepared:
     path: Path
 
     def publish(self) -> Path:
-        """Put it in its place in one step: a reader sees the old report or the new one, never a part."""
-        self.temporary.replace(self.path)
+        """Put it in its place in one step: a reader sees the old report or the new one, never a part.
+
+        Raises:
+            JsonLogError: the directory is gone or has become read-only.
+        """
+        try:
+            self.temporary.replace(self.path)
+        except OSError as error:
+            raise _unwritable(self.path, error) from error
         return self.path
 
     def discard(self) -> None:
@@ -67,9 +74,12 @@ def prepare(log_dir: Path, events: Sequence[Event]) -> Prepared:
     except OSError as error:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
-        message = (
-            f"the report cannot be written to {path}: {error.strerror}; "
-            "set bridge.log_dir to a directory with room that this user may write"
-        )
-        raise JsonLogError(message) from error
+        raise _unwritable(path, error) from error
     return Prepared(temporary, path)
+
+
+def _unwritable(path: Path, error: OSError) -> JsonLogError:
+    return JsonLogError(
+        f"the report cannot be written to {path}: {error.strerror}; "
+        "set bridge.log_dir to a directory with room that this user may write"
+    )

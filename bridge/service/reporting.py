@@ -6,15 +6,28 @@ that the operator cannot see, and nothing that was collected is lost by a crash.
 
 from __future__ import annotations
 
+import logging
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bridge.log import Line
+from bridge.report import json_log
 from bridge.report.events import events
 from bridge.report.increments import remember, stanza_counts
 from bridge.report.model import Report
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+
     from bridge.config.access import Access
+    from bridge.config.model import BridgeSection
+    from bridge.delivery.destination import Destination
+    from bridge.delivery.sender import Sender
+    from bridge.delivery.store import Store
     from bridge.mongooseim.facts import ClusterFacts, StanzaTotals
+
+log = logging.getLogger(__name__)
 
 OWN_REPORTER_ON = (
     "MongooseIM's own reporter is on, so everything is counted twice; "
@@ -40,6 +53,81 @@ async def ask_cluster(access: Access, timeout: float) -> ClusterFacts:  # noqa: 
         return await collect(node, access.entries, timeout=timeout)
 
 
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A report that is kept and published, and may be delivered."""
+
+    id: int
+    report: Report
+    facts: ClusterFacts
+    json_log: Path
+
+
+async def make_report(
+    collect: Callable[[], Awaitable[ClusterFacts]],
+    store: Store,
+    destinations: Sequence[Destination],
+    log_dir: Path,
+    *,
+    aggregate_modules: bool,
+) -> Made:
+    """Collect, keep in the queue, publish the JSON log. No other process reports at the same time.
+
+    What a crash left between queue and JSON log is published first, so that the log shows the newest report last.
+
+    Raises:
+        NoNodeAnswered: nothing was collected.
+        JsonLogError, StoreError: it cannot be kept; the totals are as before, so the next increments hold it.
+    """
+    async with store.reporting():
+        for left in store.unpublished():
+            json_log.prepare(log_dir, left.events).publish()
+            store.published(left.id)
+        facts = await collect()
+        collected_at = store.clock.wall()
+        client_id = facts.cluster_id or store.client_id()
+        totals = store.stanza_totals()
+        report = build_report(facts, totals, client_id, collected_at, aggregate_modules=aggregate_modules)
+        prepared = json_log.prepare(log_dir, report.events)
+        try:
+            number = store.add(report, destinations)
+        except BaseException:
+            prepared.discard()
+            raise
+        path = prepared.publish()
+        store.published(number)
+    log.info(Line("report_collected", report=number, nodes=len(report.nodes), events=len(report.events)))
+    if facts.own_reporter:
+        log.warning(Line("own_reporter_on", problem=OWN_REPORTER_ON))
+    return Made(number, report, facts, path)
+
+
+def open_store(bridge: BridgeSection, *, create: bool = True) -> Store:
+    """The state directory, bounded as the configuration says.
+
+    Raises:
+        NoStore: nothing is there, and `create` is False.
+        StoreError: it cannot be used.
+    """
+    from bridge.delivery.drops import Bounds  # noqa: PLC0415 - SQLite costs start-up time
+    from bridge.delivery.store import Store  # noqa: PLC0415
+
+    bounds = Bounds(bridge.queue_max_batches, bridge.queue_max_bytes, bridge.history_days)
+    return Store.open(Path(bridge.state_dir), bounds=bounds, create=create)
+
+
+def make_sender(bridge: BridgeSection, environ: Mapping[str, str]) -> Sender:
+    """What posts to the destinations, through the proxy and with the CAs of the configuration.
+
+    Raises:
+        DestinationError: the CA file cannot be used.
+    """
+    from bridge.delivery.sender import Sender  # noqa: PLC0415 - httpx costs start-up time
+
+    ca_file = Path(bridge.ca_file) if bridge.ca_file else None
+    return Sender(ca_file=ca_file, proxy=bridge.proxy, environ=environ)
+
+
 def build_report(
     facts: ClusterFacts, previous: StanzaTotals, client_id: str, collected_at: int, *, aggregate_modules: bool
 ) -> Report:
@@ -48,13 +136,13 @@ def build_report(
     Args:
         facts: what the cluster answered.
         previous: the totals that the last report remembered.
-        client_id: the Client ID to use unless the cluster has a persistent id.
+        client_id: the cluster's persistent id, or the installation's own random one.
         collected_at: microseconds since 1970.
         aggregate_modules: as the configuration says.
     """
     counts = stanza_counts(previous, facts.stanzas)
     return Report(
-        client_id=facts.cluster_id or client_id,
+        client_id=client_id,
         collected_at=collected_at,
         events=events(facts, counts, aggregate_modules=aggregate_modules),
         totals=remember(previous, facts.stanzas),
