@@ -141,7 +141,7 @@ class Connection(asyncio.Protocol):
             self._refuse(error)
 
     def pause_writing(self) -> None:
-        """Callers wait until the peer has taken more, and the peer waits too: its requests would make answers pile up."""
+        """Callers wait until the peer has taken more; so does the peer, whose requests would make answers pile up."""
         self._writable.clear()
         assert self._transport
         self._transport.pause_reading()
@@ -191,7 +191,7 @@ class Connection(asyncio.Protocol):
         if self._machine.agreed:
             self.agreed = self._machine.agreed
             self.peer = self.agreed.peer_name
-            self._calls = Calls(self.agreed, self._write)
+            self._calls = Calls(self.agreed, self._write, self._limits)
             self._head = 4
             self._watch = self._loop.call_later(self._silence, self._watch_silence)
             if not self.ready.done():
@@ -204,8 +204,10 @@ class Connection(asyncio.Protocol):
             # Answering each tick with a tick holds the connection at every net_ticktime; a timer of our own would not.
             self._write(control.TICK)
             return
-        message = control.read(data, start, end, self._limits)
         assert self._calls
+        if self._calls.recognize(data, start, end):
+            return
+        message = control.read(data, start, end, self._limits)
         if self._calls.answer(message):
             return
         answers = guest.answer(message, self._registered)
@@ -264,7 +266,7 @@ class Connection(asyncio.Protocol):
         if self.lost or self._calls is None:
             raise NodeDown(self.peer, self._why)
         future = self._loop.create_future()
-        call = self._calls.start(future, Atom(module), Atom(function), args, self._leader)
+        call = self._calls.start(future, module, function, args, self._leader)
         timer = self._loop.call_at(deadline, self._expire, future, timeout)
         try:
             return await future
@@ -292,9 +294,9 @@ class Connection(asyncio.Protocol):
         if self._calls is None or self.lost:
             return
         leader, ticktime = self._loop.create_future(), self._loop.create_future()
-        self._calls.start(ticktime, Atom("net_kernel"), Atom("get_net_ticktime"), [], None)
+        self._calls.start(ticktime, "net_kernel", "get_net_ticktime", [], None)
         ticktime.add_done_callback(self._ticktime_told)
-        self._calls.start(leader, Atom("erlang"), Atom("whereis"), [Atom("user")], None)
+        self._calls.start(leader, "erlang", "whereis", [Atom("user")], None)
         try:
             found = await leader
         except NodeDown:
