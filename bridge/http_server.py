@@ -124,7 +124,7 @@ class Server:
             self._server = await asyncio.start_server(
                 self._connected, address, port, limit=_PIECE, ssl=self._tls, **(tls if self._tls else {})
             )
-        except (OSError, OverflowError) as error:
+        except (OSError, OverflowError, UnicodeError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             raise ListenError(
                 f"cannot listen on {host}:{port}: {reason}; choose an address of this machine and a free port (0: any)"
@@ -144,7 +144,9 @@ class Server:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._server.wait_closed()
+        with suppress(TimeoutError):  # a TLS handshake that stands still has no task yet
+            async with asyncio.timeout(self._limits.grace):
+                await self._server.wait_closed()
 
     def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if len(self._tasks) >= self._limits.connections:

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from bridge.cli.emulator import command
+from bridge.emulator.faults import Kind
 from tests.support.emulator import PROGRAM, running_emulator
 
 PARAMS = {"value": 3, "session_id": "1", "engagement_time_msec": 100}
@@ -139,3 +141,11 @@ def test_options_that_cannot_be_used_are_refused_in_one_line(tmp_path: Path) -> 
     assert f"cannot record to {tmp_path}/nowhere/x" in refused("--record", f"{tmp_path}/nowhere/x")
     assert f"cannot use {no_pem} for TLS" in refused("--tls-cert", str(no_pem))
     assert "--tls-key needs --tls-cert" in refused("--tls-key", str(no_pem))
+
+
+def test_every_option_and_fault_is_documented() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "ga4-emulator.md").read_text()
+    options = [option for parameter in command.params for option in parameter.opts]
+    assert "--fail" in options
+    assert [option for option in options if f"`{option}" not in page] == []
+    assert [kind.value for kind in Kind if kind is not Kind.STATUS and f"| `{kind.value}" not in page] == []
