@@ -13,7 +13,7 @@ main([Out]) ->
 
 below(Out, File) ->
     Directory = filename:join(Out, filename:basename(filename:dirname(File))),
-    ok = filelib:ensure_path(Directory),
+    ok = filelib:ensure_dir(filename:join(Directory, "any")),
     Directory.
 
 compile(File, Out) ->

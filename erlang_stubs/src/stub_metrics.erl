@@ -2,7 +2,7 @@
 %% ETS tables of a process that lives as long as the node. A library that is not started has no table, hence `badarg`.
 -module(stub_metrics).
 
--export([start/1, advance/2, mongooseim_started/0, mongooseim_stopped/0, host_types/1]).
+-export([start/1, advance/2, mongooseim_started/0, mongooseim_stopped/0]).
 
 %% Both libraries get all counters afresh, at the scenario's totals.
 start(#{metrics := Backends, counters := Totals} = Scenario) ->
