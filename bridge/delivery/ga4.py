@@ -96,7 +96,8 @@ def _checked(measurement_id: str, endpoint: str) -> None:
         raise DestinationError(
             f"the endpoint of {measurement_id} is no http or https address; GA4's own is {GLOBAL_ENDPOINT}"
         )
-    if "@" in parts.netloc or parts.query or parts.fragment or not endpoint.isascii() or not endpoint.isprintable():
+    plain = endpoint.isascii() and endpoint.isprintable() and " " not in endpoint
+    if "@" in parts.netloc or parts.query or parts.fragment or not plain:
         # The endpoint is shown and stored, so nothing secret may be part of it; it is not quoted here for that reason.
         raise DestinationError(
             f"the endpoint of {measurement_id} holds a user, a query, a fragment or a blank; "

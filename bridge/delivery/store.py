@@ -33,6 +33,11 @@ if TYPE_CHECKING:
     from bridge.mongooseim.facts import StanzaTotals
     from bridge.report.model import Report
 
+NEXT_REPORT_AT: Final = "next_report_at"
+"""Key of `Store.put` for when the service means to report next, µs since 1970; `status` shows it."""
+SERVICE_SEEN_AT: Final = "service_seen_at"
+"""Key of `Store.put` for when the service was last alive, µs since 1970."""
+
 _ID_RANGE: Final = 10**10
 _DAY: Final = 86_400
 _PAGES_GIVEN_BACK: Final = 2_000
