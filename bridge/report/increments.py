@@ -1,7 +1,8 @@
 """How many stanzas since the last report: never negative, whatever nodes did in between.
 
 Counters start at 0 in each incarnation of a node. A total is therefore remembered per node and creation, and an
-incarnation that was not seen before counts with its whole total (as MongooseIM's own first report does).
+incarnation that was not seen before counts with its whole total (as MongooseIM's own first report does). exometer's
+counters also start again when the application is restarted in a running node: a counter that went down did so.
 """
 
 from __future__ import annotations
@@ -31,13 +32,17 @@ def stanza_counts(previous: StanzaTotals, current: StanzaTotals) -> tuple[Stanza
             stanza_type,
             sum(counters.get(stanza_type, 0) for counters in current.values()),
             sum(
-                max(0, counters.get(stanza_type, 0) - previous.get(incarnation, {}).get(stanza_type, 0))
+                _increment(previous.get(incarnation, {}).get(stanza_type, 0), counters.get(stanza_type, 0))
                 for incarnation, counters in current.items()
             ),
         )
         for stanza_type in STANZA_TYPES
         if any(stanza_type in counters for counters in current.values())
     )
+
+
+def _increment(before: int, now: int) -> int:
+    return now - before if now >= before else now
 
 
 def remember(previous: StanzaTotals, current: StanzaTotals) -> StanzaTotals:

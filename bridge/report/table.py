@@ -27,7 +27,7 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 def events_table(events: Sequence[Event]) -> str:
     """The events as people read them: equal ones are one row, with how often they occur."""
     times = Counter((event.name, _params(event)) for event in events)
-    return table(("event", "params", "times"), [(name, params, count) for (name, params), count in times.items()])
+    return table(("event", "times", "params"), [(name, count, params) for (name, params), count in times.items()])
 
 
 def _params(event: Event) -> str:

@@ -20,6 +20,10 @@ def test_a_restarted_node_counts_from_zero() -> None:
     assert stanza_counts(previous, {AGAIN: {"xmppIqSent": 3}}) == (StanzaCount("xmppIqSent", 3, 3),)
 
 
+def test_a_counter_that_started_again_in_a_running_node_counts_from_zero() -> None:
+    assert stanza_counts({FIRST: {"xmppIqSent": 100}}, {FIRST: {"xmppIqSent": 3}}) == (StanzaCount("xmppIqSent", 3, 3),)
+
+
 def test_totals_and_increments_are_summed_over_the_nodes() -> None:
     previous = {FIRST: {"xmppIqSent": 10}, OTHER: {"xmppIqSent": 1}}
     current = {FIRST: {"xmppIqSent": 12}, OTHER: {"xmppIqSent": 4}}

@@ -3,4 +3,4 @@
 % Policy: "the configured APIs that are part of the open source project" and "transport mechanisms".
 {ok, Listeners} = mongoose_config:lookup_opt(listen),
 lists:usort([Handler || #{module := ejabberd_cowboy, handlers := Handlers} <- Listeners,
-                        #{module := Handler} <- Handlers])
+                        #{module := Handler} <- Handlers, is_atom(Handler)])

@@ -1,0 +1,154 @@
+"""What is wrong is said in one clear line on stderr, with the right exit code, in time, and without a traceback."""
+
+from __future__ import annotations
+
+import socket
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.bridge import Bridge, Result
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from erlang_stubs.cluster import StubCluster
+
+SECONDS = 10
+
+
+@pytest.fixture
+def bridge(tmp_path: Path, default_cluster: StubCluster) -> Bridge:
+    return Bridge(tmp_path / "bridge", default_cluster.environ)
+
+
+def fails(bridge: Bridge, code: int, *words: str, arguments: tuple[str, ...] = (), **environ: str) -> Result:
+    """Run `report`: it must fail in time with this code and one line that has the words, and leave nothing behind."""
+    began = time.monotonic()
+    result = bridge.run(*arguments, "report", **environ)
+    assert time.monotonic() - began < SECONDS
+    assert result.code == code, result.err
+    assert result.out == ""
+    assert "Traceback" not in result.err
+    assert len(result.err.splitlines()) == 1, result.err
+    for word in words:
+        assert word in result.err
+    assert not (bridge.log_dir / "system_metrics_report.json").exists()
+    return result
+
+
+def test_a_wrong_cookie(bridge: Bridge, tmp_path: Path) -> None:
+    wrong = tmp_path / "wrong-cookie"
+    wrong.write_text("not-the-s3cr3t-cookie")
+    wrong.chmod(0o400)
+    result = fails(bridge, 3, "cookie is wrong", "mongooseim1@localhost", arguments=("--cookie-file", str(wrong)))
+    assert "not-the-s3cr3t-cookie" not in result.err
+
+
+def test_a_cookie_file_that_others_can_read(bridge: Bridge, tmp_path: Path) -> None:
+    exposed = tmp_path / "exposed"
+    exposed.write_text("whatever")
+    exposed.chmod(0o644)
+    fails(bridge, 2, "chmod 0400", str(exposed), arguments=("--cookie-file", str(exposed)))
+
+
+def test_an_unknown_node(bridge: Bridge) -> None:
+    fails(bridge, 3, "nobody@localhost", "not registered", "epmd -names", arguments=("--node", "nobody@localhost"))
+
+
+def test_a_host_without_epmd(bridge: Bridge) -> None:
+    fails(bridge, 3, "no EPMD answers", "ERL_EPMD_PORT", ERL_EPMD_PORT="1")
+
+
+def test_a_refused_port(bridge: Bridge) -> None:
+    fails(bridge, 3, "refuses", "port 1", arguments=("--node", "mongooseim1@localhost:1"))
+
+
+def test_a_host_name_that_does_not_resolve(bridge: Bridge) -> None:
+    fails(bridge, 3, "does not resolve", "no-such-host", arguments=("--node", "mongooseim@no-such-host"))
+
+
+@pytest.fixture
+def mute_port() -> Iterator[int]:
+    """Takes connections, as the kernel does for it, and never says a word."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+def test_a_port_that_never_answers(bridge: Bridge, mute_port: int) -> None:
+    fails(bridge, 3, "did not answer in time", arguments=("--node", f"mongooseim1@localhost:{mute_port}"))
+
+
+def test_something_that_is_no_node(bridge: Bridge, default_cluster: StubCluster) -> None:
+    fails(bridge, 3, "node1@localhost", arguments=("--node", f"node1@localhost:{default_cluster.epmd_port}"))
+
+
+@pytest.mark.parametrize("name", ["mongooseim", "@host", "a@b@c", "a@h:99999", "a b@h"])
+def test_a_name_that_is_none(bridge: Bridge, name: str) -> None:
+    fails(bridge, 2, "bridge.nodes", "name@host", arguments=("--node", name))
+
+
+def test_short_and_long_names(bridge: Bridge) -> None:
+    fails(bridge, 2, "short and long names", arguments=("--name", "me@localhost", "--node", "a@host.example"))
+
+
+def test_an_empty_node_list(bridge: Bridge) -> None:
+    bridge.settings = "nodes = []"
+    bridge.configure()
+    bridge.environ = {name: value for name, value in bridge.environ.items() if not name.endswith("_NODES")}
+    fails(bridge, 2, "bridge.nodes", "config.toml:")
+
+
+def test_a_malformed_file(bridge: Bridge) -> None:
+    bridge.config.write_text("[bridge\n")
+    fails(bridge, 2, "config.toml", "not valid TOML", "line 1")
+
+
+def test_an_unknown_key(bridge: Bridge) -> None:
+    bridge.settings = 'sate_dir = "/x"'
+    bridge.configure()
+    fails(bridge, 2, "bridge.sate_dir", "did you mean 'state_dir'", "config.toml:")
+
+
+def test_a_missing_secret(bridge: Bridge) -> None:
+    bridge.service = 'report = true\ntracking_id.id = "G-XXXX"'
+    bridge.configure()
+    fails(bridge, 2, "tracking_id", "no secret", "secret_file")
+
+
+def test_a_missing_file(bridge: Bridge) -> None:
+    bridge.config.unlink()
+    fails(bridge, 2, "config.toml", "No such file", "--config")
+
+
+def test_a_log_directory_that_cannot_be_written(bridge: Bridge) -> None:
+    bridge.log_dir.parent.mkdir(exist_ok=True)
+    bridge.log_dir.write_text("a file, not a directory")
+    result = bridge.run("report")
+    assert result.code == 2
+    assert "bridge.log_dir" in result.err
+    assert "Traceback" not in result.err
+
+
+def test_a_state_directory_that_cannot_be_written(bridge: Bridge) -> None:
+    bridge.state_dir.write_text("a file, not a directory")
+    fails(bridge, 2, str(bridge.state_dir))
+
+
+def test_reporting_that_is_switched_off_sends_nothing_and_preview_still_works(bridge: Bridge) -> None:
+    fails(bridge, 4, "DO_NOT_TRACK", DO_NOT_TRACK="1")
+    for not_an_opt_out in ("0", "false", ""):
+        assert bridge.run("report", DO_NOT_TRACK=not_an_opt_out).code == 0
+    (bridge.log_dir / "system_metrics_report.json").unlink()
+    bridge.service = "report = false"
+    bridge.configure()
+    fails(bridge, 4, "report = false")
+    assert bridge.run("preview").code == 0
+
+
+def test_an_unknown_command_is_a_usage_error(bridge: Bridge) -> None:
+    result = bridge.run("rapport")
+    assert result.code == 2
+    assert "rapport" in result.err
