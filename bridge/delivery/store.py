@@ -164,7 +164,9 @@ class Store:
             self._prune(connection, number)
             return number
 
-        return self.database.write(work)
+        number = self.database.write(work)
+        self.database.shrink(_PAGES_GIVEN_BACK)
+        return number
 
     def published(self, number: int) -> None:
         """The JSON log has the report: from now on it may be sent."""
@@ -222,7 +224,7 @@ class Store:
         return cursor.lastrowid
 
     def _prune(self, connection: sqlite3.Connection, newest: int) -> None:
-        """Forget reports that are old enough and need nothing any more, and give their room back to the disk."""
+        """Forget reports that are old enough and need nothing any more."""
         connection.execute(
             """
             DELETE FROM reports
@@ -231,7 +233,6 @@ class Store:
             """,
             {**age_values(self.clock, self._bounds.history_days * _DAY), "newest": newest},
         )
-        connection.execute(f"PRAGMA incremental_vacuum({_PAGES_GIVEN_BACK})").fetchall()
 
 
 def packed(events: Sequence[Event]) -> bytes:
