@@ -91,7 +91,9 @@ class Calls:
         self._exited_middle = self._from + self._reference
         self._result_head = _RESULT + self._reference
 
-    def __len__(self) -> int:
+    @property
+    def in_flight(self) -> int:
+        """How many answers are due."""
         return len(self._calls)
 
     def start(

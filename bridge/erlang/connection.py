@@ -204,7 +204,7 @@ class Connection(asyncio.Protocol):
             # Answering each tick with a tick holds the connection at every net_ticktime; a timer of our own would not.
             self._write(control.TICK)
             return
-        assert self._calls
+        assert self._calls is not None
         if self._calls.recognize(data, start, end):
             return
         message = control.read(data, start, end, self._limits)
@@ -344,7 +344,7 @@ class Connection(asyncio.Protocol):
         self._why = why
         if self._watch:
             self._watch.cancel()
-        if self._calls:
+        if self._calls is not None:
             self._calls.fail(why)
         self._writable.set()
         if self._transport:

@@ -1,0 +1,223 @@
+"""Calls to a real node: results, failures, time-outs, many at once, and what is left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+
+from bridge.erlang import Atom, CallTimeout, EtfError, NodeDown, Pid, RemoteError
+from bridge.erlang.dial import PHASE_TIMEOUT
+from erlang_stubs.beam import eventually
+
+LONG = 20
+SLEEPERS = "[P || P <- processes(), {current_function, {timer, sleep, 1}} <- [process_info(P, current_function)]]"
+
+
+def sleepers(beam) -> str:
+    return beam.eval(f"length({SLEEPERS})")
+
+
+async def test_the_first_call_connects_hidden_and_gives_the_result(net, beam):
+    async with net.node() as node:
+        assert await node.call(beam.name, "erlang", "node", [], timeout=LONG) == beam.name
+        hidden = beam.eval("nodes(hidden)")
+        assert "@" in hidden
+        assert beam.eval("nodes()") == "[]"
+
+
+async def test_the_incarnation_is_the_creation_of_the_node(net, beam):
+    async with net.node() as node:
+        assert node.incarnation(beam.name) is None
+        await node.connect(beam.name, timeout=LONG)
+        assert node.incarnation(beam.name) == int(beam.eval("erlang:system_info(creation)"))
+
+
+@pytest.mark.parametrize(
+    ("module", "function", "args", "kind", "reason"),
+    [
+        ("erlang", "error", [Atom("oops")], "error", Atom("oops")),
+        ("erlang", "exit", [(Atom("shutdown"), 1)], "exit", (Atom("shutdown"), 1)),
+        ("erlang", "throw", [[1, b"two"]], "throw", [1, b"two"]),
+        ("erlang", "no_such_function", [1], "error", Atom("undef")),
+        ("no_such_module", "f", [], "error", Atom("undef")),
+        ("erlang", "binary_to_integer", [b"x"], "error", Atom("badarg")),
+        ("erlang", "hd", [], "error", Atom("undef")),
+    ],
+)
+async def test_a_function_that_fails_is_an_error_with_class_and_reason(net, beam, module, function, args, kind, reason):
+    async with net.node() as node:
+        with pytest.raises(RemoteError) as failure:
+            await node.call(beam.name, module, function, args, timeout=LONG)
+        assert (failure.value.kind, failure.value.reason) == (kind, reason)
+        assert failure.value.node == beam.name
+        assert "oops" not in str(failure.value)
+        assert await node.call(beam.name, "erlang", "node", [], timeout=LONG) == beam.name
+
+
+async def test_an_error_has_the_stack_trace_of_the_node(net, beam):
+    async with net.node() as node:
+        with pytest.raises(RemoteError) as failure:
+            await node.call(beam.name, "lists", "nth", [5, [1]], timeout=LONG)
+        assert failure.value.reason == "function_clause"
+        assert failure.value.stacktrace[0][0] == "lists"
+
+
+async def test_a_process_that_is_killed_during_its_call_is_an_exit(net, beam):
+    async with net.node() as node:
+        call = asyncio.ensure_future(node.call(beam.name, "timer", "sleep", [Atom("infinity")], timeout=LONG))
+        await asyncio.to_thread(eventually, "the process runs", lambda: sleepers(beam) == "1")
+        beam.eval(f"[exit(P, kill) || P <- {SLEEPERS}]")
+        with pytest.raises(RemoteError) as failure:
+            await call
+        assert (failure.value.kind, failure.value.reason) == ("exit", "killed")
+
+
+async def test_a_value_that_is_no_term_fails_the_call_and_nothing_else(net, beam):
+    async with net.node() as node:
+        with pytest.raises(EtfError):
+            await node.call(beam.name, "erlang", "hd", [[None]], timeout=LONG)
+        assert await node.call(beam.name, "erlang", "hd", [[7]], timeout=LONG) == 7
+
+
+async def test_a_call_that_takes_too_long_is_given_up_here_and_killed_there(net, beam):
+    async with net.node() as node:
+        await node.connect(beam.name, timeout=LONG)
+        with pytest.raises(CallTimeout, match=r"0\.3 s"):
+            await node.call(beam.name, "timer", "sleep", [Atom("infinity")], timeout=0.3)
+        await asyncio.to_thread(eventually, "the process is gone", lambda: sleepers(beam) == "0")
+        assert await node.call(beam.name, "erlang", "node", [], timeout=LONG) == beam.name
+
+
+async def test_a_call_that_is_cancelled_is_killed_there(net, beam):
+    async with net.node() as node:
+        call = asyncio.ensure_future(node.call(beam.name, "timer", "sleep", [Atom("infinity")], timeout=LONG))
+        await asyncio.to_thread(eventually, "the process runs", lambda: sleepers(beam) == "1")
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        await asyncio.to_thread(eventually, "the process is gone", lambda: sleepers(beam) == "0")
+
+
+async def test_calls_that_are_given_up_before_their_process_is_known_are_killed_all_the_same(net, beam):
+    async with net.node() as node:
+        await node.call(beam.name, "erlang", "node", [], timeout=LONG)
+        calls = [
+            asyncio.ensure_future(node.call(beam.name, "timer", "sleep", [Atom("infinity")], timeout=LONG))
+            for _ in range(50)
+        ]
+        await asyncio.sleep(0)  # they are sent, and no answer has been read
+        for call in calls:
+            call.cancel()
+        await asyncio.gather(*calls, return_exceptions=True)
+        await asyncio.to_thread(eventually, "the processes are gone", lambda: sleepers(beam) == "0")
+        peer = node._peers[beam.name]
+        await asyncio.to_thread(eventually, "no call is kept", lambda: peer.connection._calls.in_flight == 0)
+
+
+async def test_many_calls_in_flight_get_each_its_own_answer(net, beam):
+    async with net.node() as node:
+        tuples = [(n, b"x" * (n % 300)) for n in range(2000)]
+        calls = [node.call(beam.name, "erlang", "element", [1, each], timeout=LONG) for each in tuples]
+        assert await asyncio.gather(*calls) == list(range(2000))
+
+
+async def test_answers_come_in_the_order_in_which_they_are_ready(net, beam):
+    async with net.node() as node:
+        await node.connect(beam.name, timeout=LONG)
+        order = []
+
+        async def nap(ms: int) -> None:
+            await node.call(beam.name, "timer", "sleep", [ms], timeout=LONG)
+            order.append(ms)
+
+        await asyncio.gather(nap(600), nap(1), nap(300))
+        assert order == [1, 300, 600]
+
+
+async def test_code_that_prints_does_not_wait_for_us(net, beam):
+    async with net.node() as node:
+        assert await node.call(beam.name, "io", "format", [b"printed by a call~n", []], timeout=LONG) == "ok"
+        leader = await node.call(beam.name, "erlang", "group_leader", [], timeout=LONG)
+        assert isinstance(leader, Pid)
+        assert leader.node == beam.name
+
+
+async def test_code_that_prints_fails_at_once_where_no_group_leader_is_to_be_had(net):
+    with net.beam("mute@localhost") as beam:
+        beam.eval("persistent_term:put(kept, whereis(user)), unregister(user)")
+        async with net.node() as node:
+            with pytest.raises(RemoteError):
+                await node.call(beam.name, "io", "format", [b"~s~n", [b"x"]], timeout=LONG)
+        beam.eval("register(user, persistent_term:get(kept))")
+
+
+async def test_twenty_megabytes_come_and_go(net, beam):
+    blob = bytes(range(256)) * 80_000
+    async with net.node() as node:
+        assert await node.call(beam.name, "erlang", "byte_size", [blob], timeout=LONG) == len(blob)
+        back = await node.call(beam.name, "binary", "copy", [b"0123456789abcdef", 1_300_000], timeout=LONG)
+        assert back == b"0123456789abcdef" * 1_300_000
+
+
+async def test_results_and_errors_of_many_nodes_come_together(net, beam):
+    gone = "nobody@localhost"
+    async with net.node() as node:
+        results = await node.call_many([beam.name, gone], "erlang", "node", [], timeout=LONG)
+        assert results[beam.name] == beam.name
+        assert type(results[gone]).__name__ == "UnknownNode"
+
+
+async def test_closing_the_node_fails_the_calls_in_flight(net, beam):
+    node = net.node()
+    call = asyncio.ensure_future(node.call(beam.name, "timer", "sleep", [Atom("infinity")], timeout=LONG))
+    await asyncio.to_thread(eventually, "the process runs", lambda: sleepers(beam) == "1")
+    await node.close()
+    with pytest.raises(NodeDown):
+        await call
+    assert len(asyncio.all_tasks()) == 1
+
+
+COUNTS = (
+    "{erlang:system_info(atom_count), erlang:system_info(process_count), erlang:system_info(port_count), "
+    "length(element(2, process_info(whereis(net_kernel), monitors))), length(nodes(connected)), "
+    "lists:sum([length(element(2, process_info(P, monitored_by))) || P <- processes(), is_process_alive(P)])}"
+)
+
+
+async def test_a_thousand_runs_leave_the_node_as_it_was(net):
+    with net.beam("visited@localhost") as beam:
+        loop_deadline = time.monotonic() + 60
+
+        async def run() -> None:
+            async with net.node() as node:
+                await node.call(beam.name, "erlang", "node", [], timeout=LONG)
+
+        for _ in range(20):
+            await run()
+        await asyncio.to_thread(eventually, "all are gone", lambda: beam.eval("nodes(hidden)") == "[]")
+        beam.eval(COUNTS)
+        before = beam.eval(COUNTS)
+        for _ in range(100):
+            await asyncio.gather(*[run() for _ in range(10)])
+        await asyncio.to_thread(eventually, "all are gone", lambda: beam.eval("nodes(hidden)") == "[]")
+        atoms, *rest = map(int, beam.eval(COUNTS).strip("{}").split(","))
+        atoms_before, *rest_before = map(int, before.strip("{}").split(","))
+        assert rest == rest_before
+        assert atoms - atoms_before < 50  # ten at a time were lent names; a name is lent again and again
+        assert time.monotonic() < loop_deadline
+
+
+async def test_a_thousand_calls_leave_the_node_as_it_was(net, beam):
+    async with net.node() as node:
+        await node.call(beam.name, "erlang", "node", [], timeout=LONG)
+        beam.eval(COUNTS)
+        before = beam.eval(COUNTS)
+        for _ in range(10):
+            await asyncio.gather(*[node.call(beam.name, "erlang", "node", [], timeout=LONG) for _ in range(100)])
+        await asyncio.to_thread(eventually, "as before", lambda: beam.eval(COUNTS) == before)
+
+
+def test_a_phase_of_connecting_ends_before_that_of_the_node():
+    assert PHASE_TIMEOUT < 7
