@@ -76,7 +76,7 @@ class Database:
         return self._run(work, "BEGIN", durable=self._durable)
 
     def shrink(self, pages: int) -> None:
-        """Give up to so many free pages back to the disk; what fails here fails again, and is told, where it matters."""
+        """Give up to so many free pages back to the disk; a failure here shows itself again where it matters."""
         with suppress(sqlite3.Error):
             # Only a script runs this pragma to its end; `execute` would free a single page.
             self._connected().executescript(f"PRAGMA incremental_vacuum({pages});")

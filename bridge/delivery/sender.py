@@ -119,11 +119,15 @@ class Sender:
                 self._transports[proxy] = httpx.AsyncHTTPTransport(
                     verify=self._tls,
                     trust_env=False,
-                    proxy=httpx.Proxy(proxy.reveal(), ssl_context=self._tls) if proxy else None,
+                    proxy=self._httpx_proxy(proxy) if proxy else None,
                     limits=httpx.Limits(keepalive_expiry=_IDLE_SECONDS),
                 )
             self._ways[url] = _Way(httpx.URL(url.reveal()), self._transports[proxy], shown(proxy) if proxy else None)
         return self._ways[url]
+
+    def _httpx_proxy(self, proxy: Secret) -> httpx.Proxy:
+        url = proxy.reveal()
+        return httpx.Proxy(url, ssl_context=self._tls if url.startswith("https:") else None)
 
 
 class _Way:
@@ -138,7 +142,8 @@ class _Way:
         # httpx adds neither of these to a request with a stream of its own.
         own = {"host": self.url.netloc.decode("ascii"), "content-length": str(len(request.body))}
         headers = {**own, **request.headers}
-        limits = httpx.Timeout(seconds, connect=min(CONNECT_SECONDS, seconds))
+        # Connecting has to give up by itself: cancelled in a TLS handshake, httpcore leaves its socket behind.
+        limits = httpx.Timeout(seconds, connect=min(CONNECT_SECONDS, 0.9 * seconds))
         return httpx.Request("POST", self.url, headers=headers, stream=body, extensions={"timeout": limits.as_dict()})
 
 

@@ -1,0 +1,342 @@
+"""Every way in which an exchange can fail is told by its cause and remedy, and says whether it may have counted."""
+
+import asyncio
+import datetime
+import logging
+import ssl
+import traceback
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+import trustme
+
+from bridge.delivery import errors
+from bridge.delivery.destination import Request
+from bridge.delivery.failures import failure
+from bridge.delivery.proxies import proxy_for
+from bridge.delivery.sender import Sender
+from bridge.secret import Secret
+from tests.delivery.support import SECRET, TcpServer, answering, destination, hanging, tcp_server, unused_port
+
+OK = b"HTTP/1.1 204 No Content\r\n\r\n"
+
+
+def request(url: str, body: bytes = b"{}") -> Request:
+    return destination(url).request(body, 0)
+
+
+@pytest.fixture
+async def sender() -> AsyncIterator[Sender]:
+    async with Sender() as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def ca(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[trustme.CA, Path]]:
+    authority = trustme.CA()
+    path = tmp_path_factory.mktemp("ca") / "ca.pem"
+    authority.cert_pem.write_to_path(str(path))
+    return authority, path
+
+
+def server_side(authority: trustme.CA, host: str = "127.0.0.1", **options: datetime.datetime) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(host, **options).configure_cert(context)
+    return context
+
+
+def every(kind: type[Exception]) -> Iterator[type[Exception]]:
+    yield kind
+    for below in kind.__subclasses__():
+        yield from every(below)
+
+
+def test_every_exception_of_httpx_is_told_as_one_of_ours_without_its_text() -> None:
+    kinds = set(every(httpx.TransportError)) | {OSError, ConnectionResetError}
+    assert len(kinds) > 15
+    for kind in kinds:
+        told = failure(kind(f"https://host/?api_secret={SECRET}"), "https://host", sent=True)
+        assert type(told) in every(errors.SendError), kind
+        if kind is not httpx.ProxyError:
+            assert SECRET not in str(told)
+        assert "https://host " in str(told)
+
+
+async def test_an_answer_has_status_headers_and_body(sender: Sender) -> None:
+    async with tcp_server(answering(b"HTTP/1.1 200 OK\r\nX-Some: Thing\r\nContent-Length: 2\r\n\r\n{}")) as server:
+        answer = await sender.send(request(server.url, b'{"events":[]}'), 5)
+    assert (answer.status, answer.headers["x-some"], answer.body) == (200, "Thing", b"{}")
+    (got,) = server.requests
+    head, _, body = got.partition(b"\r\n\r\n")
+    assert head.splitlines()[0] == f"POST /mp/collect?measurement_id=G-TEST1&api_secret={SECRET} HTTP/1.1".encode()
+    assert f"host: 127.0.0.1:{server.port}".encode() in head.lower().splitlines()
+    assert b"content-type: application/json" in head.lower()
+    assert b"cookie" not in head.lower()
+    assert body == b'{"events":[]}'
+
+
+async def test_connections_are_used_again(sender: Sender) -> None:
+    async def handle(server: TcpServer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            await server.read_request(reader)
+            writer.write(OK)
+
+    async with tcp_server(handle) as server:
+        for _ in range(5):
+            assert (await sender.send(request(server.url), 5)).status == 204
+        assert (len(server.requests), server.connections) == (5, 1)
+        await sender.__aexit__(None, None, None)
+
+
+async def test_redirects_are_answers_and_not_followed(sender: Sender) -> None:
+    async with tcp_server(answering(OK)) as other:
+        moved = f"HTTP/1.1 307 Moved\r\nLocation: {other.url}\r\nContent-Length: 0\r\n\r\n".encode()
+        async with tcp_server(answering(moved)) as server:
+            assert (await sender.send(request(server.url), 5)).status == 307
+        assert other.connections == 0
+
+
+async def test_a_refused_connection(sender: Sender) -> None:
+    with pytest.raises(errors.Refused, match=r"connection refused.*firewall") as caught:
+        await sender.send(request(f"http://127.0.0.1:{unused_port()}/x"), 5)
+    assert not caught.value.ambiguous
+
+
+async def test_a_name_without_address(sender: Sender) -> None:
+    with pytest.raises(errors.Unresolvable, match=r"http://nowhere\.invalid does not resolve.*DNS") as caught:
+        await sender.send(request("http://nowhere.invalid/x"), 5)
+    assert not caught.value.ambiguous
+
+
+async def test_a_server_that_never_answers_is_ambiguous(sender: Sender) -> None:
+    async with tcp_server(hanging) as server:
+        with pytest.raises(errors.AnswerTimeout, match=r"did not answer in time: 0\.3 s") as caught:
+            await sender.send(request(server.url), 0.3)
+    assert caught.value.ambiguous
+
+
+async def test_a_server_that_dribbles_its_answer_does_not_hold_us_up(sender: Sender) -> None:
+    async def handle(server: TcpServer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await server.read_request(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\n")
+        while True:
+            writer.write(b"X-Wait: a bit\r\n")
+            await writer.drain()
+            await asyncio.sleep(0.02)
+
+    async with tcp_server(handle) as server:
+        with pytest.raises(errors.SendError) as caught:
+            await sender.send(request(server.url), 0.5)
+    assert caught.value.ambiguous
+
+
+async def test_a_tls_handshake_that_hangs_is_no_ambiguity(sender: Sender) -> None:
+    async def silent(server: TcpServer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(3600)
+
+    async with tcp_server(silent) as server:
+        with pytest.raises(errors.ConnectTimeout) as caught:
+            await sender.send(request(server.url.replace("http:", "https:")), 0.3)
+    assert not caught.value.ambiguous
+
+
+@pytest.mark.parametrize("part", [b"", b"HTTP/1.1 20", b"HTTP/1.1 204 No Content\r\nDate: "])
+async def test_a_connection_cut_before_the_whole_head_is_ambiguous(sender: Sender, part: bytes) -> None:
+    async with tcp_server(answering(part)) as server:
+        with pytest.raises(errors.ConnectionLost, match="closed the connection before it answered") as caught:
+            await sender.send(request(server.url), 5)
+    assert caught.value.ambiguous
+
+
+async def test_a_connection_reset_in_the_middle_of_a_large_request_is_not(sender: Sender) -> None:
+    async def handle(server: TcpServer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readexactly(100)
+        writer.transport.abort()
+
+    async with tcp_server(handle) as server:
+        with pytest.raises(errors.ConnectionLost) as caught:
+            await sender.send(request(server.url, b"x" * 30_000_000), 5)
+    assert not caught.value.ambiguous
+
+
+async def test_a_body_cut_after_the_head_does_not_change_the_verdict(sender: Sender) -> None:
+    async with tcp_server(answering(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")) as server:
+        assert (await sender.send(request(server.url), 5)).status == 200
+
+
+async def test_an_endless_body_is_not_read_to_its_end(sender: Sender) -> None:
+    async def handle(server: TcpServer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await server.read_request(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        while True:
+            writer.write(b"x" * 10_000)
+            await writer.drain()
+
+    async with tcp_server(handle) as server:
+        answer = await sender.send(request(server.url), 5)
+    assert 60_000 < len(answer.body) < 200_000
+
+
+async def test_what_is_no_http(sender: Sender) -> None:
+    async with tcp_server(answering(b"220 mail.example ESMTP\r\n\r\n")) as server:
+        with pytest.raises(errors.BadAnswer, match="no HTTP"):
+            await sender.send(request(server.url), 5)
+
+
+async def test_a_certificate_of_an_unknown_ca_is_refused_and_named(sender: Sender, ca: tuple[trustme.CA, Path]) -> None:
+    async with tcp_server(answering(OK), server_side(ca[0])) as server:
+        with pytest.raises(errors.CertificateRefused, match=r"signed by an unknown CA.*bridge\.ca_file") as caught:
+            await sender.send(request(server.url.replace("http:", "https:")), 5)
+        assert not caught.value.ambiguous
+        assert server.requests == []
+
+
+async def test_with_its_ca_file_it_is_taken(ca: tuple[trustme.CA, Path]) -> None:
+    async with Sender(ca_file=ca[1]) as sender, tcp_server(answering(OK), server_side(ca[0])) as server:
+        assert (await sender.send(request(server.url.replace("http:", "https:")), 5)).status == 204
+
+
+async def test_an_expired_certificate_is_named(ca: tuple[trustme.CA, Path]) -> None:
+    past = datetime.datetime(2001, 1, 1, tzinfo=datetime.UTC)
+    context = server_side(ca[0], not_before=past, not_after=past + datetime.timedelta(days=1))
+    async with Sender(ca_file=ca[1]) as sender, tcp_server(answering(OK), context) as server:
+        with pytest.raises(errors.CertificateRefused, match=r"not trusted: expired; check the clock"):
+            await sender.send(request(server.url.replace("http:", "https:")), 5)
+
+
+async def test_a_certificate_of_another_host_is_named(ca: tuple[trustme.CA, Path]) -> None:
+    context = server_side(ca[0], "other.example")
+    async with Sender(ca_file=ca[1]) as sender, tcp_server(answering(OK), context) as server:
+        with pytest.raises(errors.CertificateRefused, match="made for another"):
+            await sender.send(request(server.url.replace("http:", "https:")), 5)
+
+
+@pytest.mark.parametrize("answer", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b""])
+async def test_a_server_without_tls_is_named(sender: Sender, answer: bytes) -> None:
+    async def handle(server: TcpServer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(100)
+        writer.write(answer)
+        await writer.drain()
+
+    async with tcp_server(handle) as server:
+        with pytest.raises(errors.TlsFailed, match="does not speak TLS as expected") as caught:
+            await sender.send(request(server.url.replace("http:", "https:")), 5)
+    assert not caught.value.ambiguous
+
+
+@pytest.mark.parametrize("text", [None, "no certificate here\n"])
+def test_a_ca_file_that_cannot_be_used_is_named(tmp_path: Path, text: str | None) -> None:
+    path = tmp_path / "ca.pem"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(errors.DestinationError, match=r"bridge\.ca_file .*ca\.pem cannot be used: (No such|it holds)"):
+        Sender(ca_file=path)
+
+
+# Proxies
+
+
+def with_password(proxy: TcpServer) -> Secret:
+    return Secret(f"http://me:hunter2@127.0.0.1:{proxy.port}")
+
+
+async def test_an_http_proxy_carries_a_request_to_its_destination() -> None:
+    async with tcp_server(answering(OK)) as proxy:
+        async with Sender(proxy=with_password(proxy)) as sender:
+            assert (await sender.send(request("http://ga4.invalid/mp/collect"), 5)).status == 204
+        (got,) = proxy.requests
+    assert got.startswith(b"POST http://ga4.invalid/mp/collect?")
+    assert b"proxy-authorization: basic" in got.lower()
+
+
+async def test_a_proxy_that_refuses_is_named_without_its_password() -> None:
+    refusing = answering(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
+    async with tcp_server(refusing) as proxy, Sender(proxy=with_password(proxy)) as sender:
+        with pytest.raises(errors.ProxyFailed, match=r"407 Proxy Authentication Required.*password") as caught:
+            await sender.send(request("https://ga4.invalid/mp/collect"), 5)
+    assert not caught.value.ambiguous
+    assert f"through proxy 127.0.0.1:{proxy.port}" in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
+async def test_a_proxy_that_is_not_there_is_named() -> None:
+    async with Sender(environ={"HTTPS_PROXY": f"http://127.0.0.1:{unused_port()}"}) as sender:
+        with pytest.raises(
+            errors.Refused, match=r"ga4\.invalid \(through proxy 127\.0\.0\.1:\d+\) cannot be connected"
+        ):
+            await sender.send(request("https://ga4.invalid/mp/collect"), 5)
+
+
+async def test_a_proxy_that_hangs_is_no_ambiguity() -> None:
+    async with tcp_server(hanging) as proxy, Sender(proxy=Secret(f"http://127.0.0.1:{proxy.port}")) as sender:
+        with pytest.raises(errors.ConnectTimeout) as caught:
+            await sender.send(request("https://ga4.invalid/mp/collect"), 0.3)
+        assert not caught.value.ambiguous
+
+
+@pytest.mark.parametrize(
+    ("environ", "proxy"),
+    [
+        ({}, None),
+        ({"HTTPS_PROXY": "http://p:1"}, "http://p:1"),
+        ({"https_proxy": "http://low:1", "HTTPS_PROXY": "http://up:1"}, "http://low:1"),
+        ({"HTTP_PROXY": "http://p:1"}, None),
+        ({"ALL_PROXY": "http://p:1"}, "http://p:1"),
+        ({"HTTPS_PROXY": "p:1"}, "http://p:1"),
+        ({"HTTPS_PROXY": "http://p:1", "NO_PROXY": "*"}, None),
+        ({"HTTPS_PROXY": "http://p:1", "NO_PROXY": "localhost, .Example.com"}, None),
+        ({"HTTPS_PROXY": "http://p:1", "NO_PROXY": "example.com"}, None),
+        ({"HTTPS_PROXY": "http://p:1", "NO_PROXY": "relay.example.com:8443"}, None),
+        ({"HTTPS_PROXY": "http://p:1", "NO_PROXY": "relay.example.com:1"}, "http://p:1"),
+        ({"HTTPS_PROXY": "http://p:1", "NO_PROXY": "ample.com"}, "http://p:1"),
+    ],
+)
+def test_the_environment_names_the_proxy(environ: dict[str, str], proxy: str | None) -> None:
+    found = proxy_for("https://relay.example.com:8443/x", None, environ)
+    assert (found.reveal() if found else None) == proxy
+
+
+def test_the_configured_proxy_beats_the_environment() -> None:
+    found = proxy_for("https://h/x", Secret("http://mine:1"), {"HTTPS_PROXY": "http://p:1", "NO_PROXY": "*"})
+    assert found == Secret("http://mine:1")
+
+
+@pytest.mark.parametrize("proxy", ["socks5://me:hunter2@p:1", "http://", "http://me:hunter2@p:port"])
+def test_what_is_no_proxy_is_refused_without_quoting_it(proxy: str) -> None:
+    with pytest.raises(errors.DestinationError, match=r"bridge\.proxy is no http or https address") as caught:
+        proxy_for("https://h/x", Secret(proxy), {})
+    assert "hunter2" not in str(caught.value)
+
+
+# Secrets
+
+
+async def test_no_logger_says_the_secret_at_any_level(
+    sender: Sender, caplog: pytest.LogCaptureFixture, ca: tuple[trustme.CA, Path]
+) -> None:
+    caplog.set_level(logging.NOTSET)
+    for name in ("httpx", "httpcore", "httpcore.http11", "httpcore.connection", "asyncio"):
+        caplog.set_level(logging.DEBUG, name)
+    echo = (
+        f"HTTP/1.1 302 Found\r\nLocation: http://x/?measurement_id=G-1&api_secret={SECRET}\r\nContent-Length: 0\r\n\r\n"
+    )
+    for answer in (OK, echo.encode()):
+        async with tcp_server(answering(answer)) as server:
+            await sender.send(request(server.url), 5)
+    for answer in (b"", b"nonsense\r\n\r\n"):
+        async with tcp_server(answering(answer)) as server:
+            with pytest.raises(errors.SendError) as caught:
+                await sender.send(request(server.url), 5)
+        assert SECRET not in _traceback(caught.value)
+    async with tcp_server(answering(OK), server_side(ca[0])) as server:
+        with pytest.raises(errors.CertificateRefused) as caught:
+            await sender.send(request(server.url.replace("http:", "https:")), 5)
+    assert SECRET not in _traceback(caught.value)
+    assert "api_secret=********" in caplog.text, "the echo is logged, and masked"
+    assert SECRET not in caplog.text
+
+
+def _traceback(error: BaseException) -> str:
+    return "".join(traceback.format_exception(error)) + repr(error)
