@@ -40,16 +40,23 @@ PROBES: Final = (
 _LINE: Final = 1
 
 
-@lru_cache(maxsize=1)
-def text() -> str:
+OWN_COLLECTOR: Final = "own_collector"
+"""What `compare` asks besides: MongooseIM's own report."""
+
+
+@lru_cache(maxsize=2)
+def text(*, own_collector: bool = False) -> str:
     """The whole text with its comments, ready to paste into an Erlang shell (it ends with a full stop)."""
-    asked = ",\n".join(f"{{{name}, fun() ->\n{_indented(_read(f'probes/{name}.erl'))}\nend}}" for name in PROBES)
+    files = {name: f"probes/{name}.erl" for name in PROBES}
+    if own_collector:
+        files[OWN_COLLECTOR] = "own_collector.erl"
+    asked = ",\n".join(f"{{{name}, fun() ->\n{_indented(_read(file))}\nend}}" for name, file in files.items())
     return f"{_read('frame.erl')}\n{asked}\n]).\n"
 
 
-def call_arguments() -> list[Term]:
+def call_arguments(*, own_collector: bool = False) -> list[Term]:
     """The arguments of `erl_eval:exprs` that evaluate `text()` in the node; it answers `{value, Answers, []}`."""
-    tokens = _element(2, _call("erl_scan", "string", _string(text())))
+    tokens = _element(2, _call("erl_scan", "string", _string(text(own_collector=own_collector))))
     expressions = _element(2, _call("erl_parse", "parse_exprs", tokens))
     return [[_element(2, _call("erl_eval", "exprs", expressions, (Atom("nil"), _LINE)))], []]
 

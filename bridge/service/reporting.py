@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from bridge.delivery.destination import Destination
     from bridge.delivery.sender import Sender
     from bridge.delivery.store import Store
+    from bridge.erlang.node import Node
     from bridge.mongooseim.facts import ClusterFacts, StanzaTotals
 
 log = logging.getLogger(__name__)
@@ -36,7 +37,7 @@ OWN_REPORTER_ON = (
 
 
 async def ask_cluster(access: Access, timeout: float) -> ClusterFacts:  # noqa: ASYNC109
-    """Join the cluster, ask every node, leave. For one-shot commands: without a name of our own, a lent one is used.
+    """Join the cluster, ask every node, leave; for one-shot commands.
 
     Args:
         access: how to reach the cluster.
@@ -45,12 +46,18 @@ async def ask_cluster(access: Access, timeout: float) -> ClusterFacts:  # noqa: 
     Raises:
         NoNodeAnswered: not one node could be asked.
     """
-    from bridge.erlang.node import Node  # noqa: PLC0415 - asyncio costs more than all else at start-up
-    from bridge.mongooseim.collect import collect  # noqa: PLC0415
+    from bridge.mongooseim.collect import collect  # noqa: PLC0415 - asyncio costs more than all else at start-up
+
+    async with hidden_node(access) as node:
+        return await collect(node, access.entries, timeout=timeout)
+
+
+def hidden_node(access: Access) -> Node:
+    """Our node for a one-shot command: without a name of our own, the first peer lends one."""
+    from bridge.erlang.node import Node  # noqa: PLC0415 - as above
 
     own_name = str(access.own_name) if access.named else None
-    async with Node(own_name, access.cookie.secret, epmd_port=access.epmd_port, tls=access.tls) as node:
-        return await collect(node, access.entries, timeout=timeout)
+    return Node(own_name, access.cookie.secret, epmd_port=access.epmd_port, tls=access.tls)
 
 
 @dataclass(frozen=True, slots=True)
