@@ -45,7 +45,7 @@ class Health:
     """What a process remembers of its destinations from one delivery to the next; the service keeps one for months."""
 
     failures: dict[str, int] = field(default_factory=dict)
-    """Failed attempts in a row, by `Destination.id`; absent while all is well."""
+    """Attempts in a row that have to be made again, by `Destination.id`; absent while all is well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,9 +223,11 @@ class _Drain:
             self._recovered()
             return None
         self._error = bad[-1].error
-        failures = self._failures[self._destination.id] = self._failures.get(self._destination.id, 0) + 1
+        first = self._destination.id not in self._failures
+        failures = self._failures.setdefault(self._destination.id, 0)
         pause = None
         if any(one.verdict is Verdict.RETRY for one in bad):
+            failures = self._failures[self._destination.id] = failures + 1
             asked = max((attempt.patience or 0.0 for attempt in attempts), default=0.0)
             pause = Pause(delay(failures, asked, self._terms.uniform), asked=asked > 0)
         line = Line(
@@ -236,12 +238,13 @@ class _Drain:
             failures=failures,
             retry_in=f"{pause.seconds:.1f}s" if pause else "never",
         )
-        log.log(logging.WARNING if failures == 1 else logging.DEBUG, line)
+        log.log(logging.WARNING if first else logging.DEBUG, line)
         return pause
 
     def _recovered(self) -> None:
         self._error = None
-        if failures := self._failures.pop(self._destination.id, 0):
+        failures = self._failures.pop(self._destination.id, None)
+        if failures is not None:
             log.info(Line("delivery_recovered", destination=self._destination.name, failures=failures))
 
 
