@@ -171,9 +171,23 @@ class Node:
         agreed = known.connection.agreed if known and known.connection else None
         return agreed.peer_creation if agreed else None
 
+    def known_as(self, peer: NodeName | str) -> str | None:
+        """The name by which a connected peer knows us: our own, or the one that it lent us."""
+        known = self._known.get(peer)
+        agreed = known.connection.agreed if known and known.connection else None
+        return agreed.own_name if agreed else None
+
     def connected(self) -> list[str]:
         """The names of the peers that are connected."""
         return [name for name, peer in self._peers.items() if peer.connection]
+
+    def forget(self) -> None:
+        """Forget the peers that are not connected, and with them how long to wait before trying them again.
+
+        For a program with a rhythm of its own; the names of nodes that are no more would otherwise be kept for ever.
+        """
+        self._peers = {name: peer for name, peer in self._peers.items() if not peer.idle}
+        self._known = {name: peer for name, peer in self._known.items() if not peer.idle}
 
     # connections
 

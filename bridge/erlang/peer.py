@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Final
 
 from bridge.erlang.dial import PHASE_TIMEOUT
-from bridge.erlang.errors import ConnectError, ErlangError, PhaseTimeout, Simultaneous
+from bridge.erlang.errors import ConnectError, ErlangError, NodeDown, PhaseTimeout, Simultaneous
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,6 +42,11 @@ class Peer:
         """Whether an attempt of ours is in its handshake."""
         return self._dial is not None and self._dial.phase == "handshake"
 
+    @property
+    def idle(self) -> bool:
+        """Whether there is neither a connection nor an attempt to make one."""
+        return self.connection is None and self._attempt is None
+
     async def connected(self, deadline: float) -> Connection:
         """The connection, made if need be.
 
@@ -61,6 +66,10 @@ class Peer:
         if not attempt.done():
             phase = self._dial.phase if self._dial else "waiting to connect again"
             raise PhaseTimeout(str(self.name), f"{phase} took longer than the call may")
+        if self.connection:
+            return self.connection
+        if attempt.cancelled():
+            raise NodeDown(str(self.name), "the connection was closed as soon as it was made")
         return attempt.result()
 
     async def _connect(self) -> Connection:
@@ -99,6 +108,8 @@ class Peer:
         if connection.lost:
             return
         old, self.connection = self.connection, connection
+        if self._attempt and self._dial and not self.shaking:
+            self._attempt.cancel()  # the peer was faster
         if old and old is not connection:
             old.close()
         self._backoff = self._not_before = 0.0
