@@ -16,13 +16,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One HTTP POST. The URL may hold an API secret and is therefore one; `peer` is what people may see of it."""
+    """One HTTP request. The URL may hold an API secret and is therefore one; `peer` is what people may see of it."""
 
     url: Secret
     peer: str
     """Scheme, host and port, for messages."""
     headers: Mapping[str, str]
     body: bytes
+    method: str = "POST"
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,17 +105,18 @@ def status(store: Store) -> Status:
     Raises:
         StoreError: the state file cannot be read.
     """
+    return store.database.read(read_status)
 
-    def work(connection: sqlite3.Connection) -> Status:
-        latest = _reports(connection, "SELECT * FROM reports ORDER BY id DESC LIMIT ?", 1)
-        return Status(
-            latest[0] if latest else None,
-            _moment(connection, NEXT_REPORT_AT),
-            _moment(connection, SERVICE_SEEN_AT),
-            tuple(_destinations(connection)),
-        )
 
-    return store.database.read(work)
+def read_status(connection: sqlite3.Connection) -> Status:
+    """The same by a connection of another kind, for whoever must not even mend the file."""
+    latest = _reports(connection, "SELECT * FROM reports ORDER BY id DESC LIMIT ?", 1)
+    return Status(
+        latest[0] if latest else None,
+        _moment(connection, NEXT_REPORT_AT),
+        _moment(connection, SERVICE_SEEN_AT),
+        tuple(_destinations(connection)),
+    )
 
 
 def reports(store: Store, limit: int = 20) -> tuple[ReportRecord, ...]:

@@ -144,7 +144,9 @@ class _Way:
         headers = {**own, **request.headers}
         # Connecting has to give up by itself: cancelled in a TLS handshake, httpcore leaves its socket behind.
         limits = httpx.Timeout(seconds, connect=min(CONNECT_SECONDS, 0.9 * seconds))
-        return httpx.Request("POST", self.url, headers=headers, stream=body, extensions={"timeout": limits.as_dict()})
+        return httpx.Request(
+            request.method, self.url, headers=headers, stream=body, extensions={"timeout": limits.as_dict()}
+        )
 
 
 class _Body(httpx.AsyncByteStream):

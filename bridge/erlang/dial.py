@@ -187,13 +187,26 @@ async def ask_epmd(ip: str, port: int, name: str) -> epmd.NodePort | None:
         OSError: no EPMD there.
         EtfError: what is there is no EPMD.
     """
+    return epmd.read_port(await _ask(ip, port, epmd.port_please(name)))
+
+
+async def ask_epmd_names(ip: str, port: int) -> dict[str, int]:
+    """Ask an EPMD for the names and ports of its nodes.
+
+    Raises:
+        OSError, EtfError: as above.
+    """
+    return epmd.read_names(await _ask(ip, port, epmd.names_please()))
+
+
+async def _ask(ip: str, port: int, request: bytes) -> bytes:
     reader, writer = await asyncio.open_connection(ip, port)
     try:
-        writer.write(epmd.port_please(name))
+        writer.write(request)
         answer = b""
         while len(answer) < EPMD_ANSWER_LIMIT and (piece := await reader.read(EPMD_ANSWER_LIMIT)):
             answer += piece
-        return epmd.read_port(answer)
+        return answer
     finally:
         writer.close()
         writer.transport.abort()

@@ -6,6 +6,7 @@ Source: "EPMD Protocol" in the Erlang Distribution Protocol chapter of the ERTS 
 from __future__ import annotations
 
 import os
+import re
 from struct import Struct, error
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -17,11 +18,12 @@ if TYPE_CHECKING:
 DEFAULT_PORT: Final = 4369
 HIDDEN: Final = 72
 DISTRIBUTION_VERSION: Final = 6
-_ALIVE2_REQ, _PORT_PLEASE2_REQ = 120, 122
+_NAMES_REQ, _ALIVE2_REQ, _PORT_PLEASE2_REQ = 110, 120, 122
 _ALIVE2_X_RESP, _PORT2_RESP, _ALIVE2_RESP = 118, 119, 121
 
 _PORT2: Final = Struct(">HBBHH")
 _ALIVE: Final = Struct(">BHBBHHH")
+_LISTED: Final = re.compile(r"name (\S+) at port (\d+)")
 
 
 class NodePort(NamedTuple):
@@ -58,6 +60,23 @@ def read_port(answer: bytes) -> NodePort | None:
     except error as short:
         raise EtfError("EPMD's answer is cut short") from short
     return NodePort(port, highest, lowest)
+
+
+def names_please() -> bytes:
+    """NAMES_REQ: which nodes are registered?"""
+    return _request(bytes([_NAMES_REQ]))
+
+
+def read_names(answer: bytes) -> dict[str, int]:
+    """NAMES_RESP, whole (EPMD closes after it): every node's name, without host, and its port.
+
+    Raises:
+        EtfError: not an answer of EPMD.
+    """
+    if len(answer) < 4:
+        raise EtfError("that is not an answer of EPMD")
+    listed = answer[4:].decode(errors="replace")  # after the port of EPMD itself
+    return {name: int(port) for name, port in _LISTED.findall(listed)}
 
 
 def alive(name: str, port: int) -> bytes:

@@ -90,7 +90,7 @@ class Refused(ConnectError):
 
 
 class PhaseTimeout(ConnectError):
-    """A phase of connecting (look-up, connect, TLS, handshake) took longer than its deadline."""
+    """A phase of connecting took longer than its deadline; `detail` begins with it, as `Dial.phase` names it."""
 
     what = "did not answer in time"
     remedy = "a firewall that drops packets and a stopped node look like this"

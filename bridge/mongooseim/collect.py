@@ -38,7 +38,7 @@ async def collect(node: Node, entries: Sequence[NodeName], *, timeout: float) ->
     Raises:
         NoNodeAnswered: none has a running MongooseIM, or none could be asked.
     """
-    survey = _Survey(node, entries, timeout)
+    survey = Survey(node, entries, timeout)
     try:
         await survey.complete()
     finally:
@@ -56,10 +56,11 @@ async def collect(node: Node, entries: Sequence[NodeName], *, timeout: float) ->
     return facts
 
 
-class _Survey:
-    """Questions under way to a cluster whose members are found out with the answers."""
+class Survey:
+    """Questions under way to a cluster whose members are found out with the answers, kept by node as they come."""
 
     def __init__(self, node: Node, entries: Sequence[NodeName], timeout: float) -> None:
+        """Begin to ask; the arguments are those of `collect`."""
         self.answers: dict[str, NodeAnswer] = {}
         self.unreachable: dict[str, Unreachable] = {}
         self._node = node
