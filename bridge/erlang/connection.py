@@ -105,6 +105,9 @@ class Connection(asyncio.Protocol):
         """Begin the handshake, if it is ours to begin."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
+        if self.lost:  # turned away before the transport was there
+            transport.abort()
+            return
         transport.set_write_buffer_limits(high=HIGH_WATER)
         start = getattr(self._machine, "start", None)
         if start:

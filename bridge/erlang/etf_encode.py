@@ -97,7 +97,7 @@ def _encode(term: Term, maps: int | None) -> bytearray:  # noqa: C901, PLR0912, 
         elif of is dict or of is Map:
             out += _U8_U32(116, len(value))
             if maps is None:
-                for pair in value.items():
+                for pair in reversed(value.items()):
                     stack += pair[::-1]
             elif maps:
                 pairs = [canonical(key, maps - 1) + canonical(held, maps - 1) for key, held in value.items()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import stat
 import subprocess
@@ -18,7 +19,7 @@ from bridge.secret import Secret
 from erlang_stubs.beam import Beam, Epmd, Runtime, write_cookie
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Awaitable, Callable, Iterator
 
 COOKIE = "a_cookie_of_the_tests"
 CACHE = Path(__file__).parents[2] / ".cache"
@@ -47,6 +48,16 @@ def install_otp28() -> Runtime:
         program.chmod(program.stat().st_mode | stat.S_IXUSR)
     environ = {"ERL_ROOTDIR": str(root), "ROOTDIR": str(root)}
     return Runtime(erl=str(root / "bin/erl"), epmd=str(programs[0] / "epmd"), environ=environ)
+
+
+async def until(what: str, holds: Callable[[], Awaitable[bool] | bool]) -> None:
+    """Poll until something holds, while the loop goes on."""
+    try:
+        async with asyncio.timeout(20):
+            while not (held if isinstance(held := holds(), bool) else await held):  # noqa: ASYNC110 - polled on purpose
+                await asyncio.sleep(0.01)
+    except TimeoutError:
+        pytest.fail(f"not within 20 s: {what}")
 
 
 @dataclass

@@ -41,9 +41,10 @@ references = st.builds(
 )
 exports = st.builds(Export, atoms, atoms, st.integers(0, 255))
 
-leaves = st.one_of(
-    atoms, integers, floats, st.binary(max_size=40), bit_strings(), pids, references, exports, st.just([]), st.just(())
+tails = st.one_of(
+    atoms, integers, floats, st.binary(max_size=40), bit_strings(), pids, references, exports, st.just(())
 )
+leaves = st.one_of(tails, st.just([]))
 
 
 def _containers(inner: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
@@ -51,14 +52,10 @@ def _containers(inner: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
         st.lists(inner, max_size=6),
         st.lists(st.integers(0, 255), min_size=1, max_size=20),
         st.lists(inner, max_size=6).map(tuple),
-        st.builds(ImproperList, st.lists(inner, min_size=1, max_size=3), inner.filter(_no_list)),
+        st.builds(ImproperList, st.lists(inner, min_size=1, max_size=3), tails),
         st.dictionaries(st.one_of(atoms, st.binary(max_size=8), st.integers(-1000, 1000)), inner, max_size=6),
         st.lists(st.tuples(inner, inner), max_size=4).map(Map),
     )
-
-
-def _no_list(term: object) -> bool:
-    return not isinstance(term, list | ImproperList)
 
 
 terms = st.recursive(leaves, _containers, max_leaves=30)

@@ -1,0 +1,257 @@
+"""The handshake, frame by frame, in both directions: every status, and everything that can be wrong."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.erlang import flags
+from bridge.erlang.errors import BadCookie, ConnectError, NameConflict, NotAllowed, ProtocolViolation, Simultaneous
+from bridge.erlang.handshake import Acceptor, Agreed, Initiator, digest
+from bridge.secret import Secret
+
+COOKIE = Secret("chocolate")
+OTP_28 = flags.MANDATORY_26 | flags.DIST_MONITOR | flags.SPAWN | flags.ALIAS | flags.MANDATORY_25_DIGEST
+
+
+def initiator(creation: int | None = 7, own: str = "me@here", cookie: Secret = COOKIE) -> Initiator:
+    return Initiator("you@there", own, creation, cookie, challenge=4_000_000_000)
+
+
+def acceptor(status: str = "ok", cookie: Secret = COOKIE) -> Acceptor:
+    return Acceptor("you@there", 9, cookie, 3_000_000_000, lambda _: status)
+
+
+def name_message(name: str = "me@here", bits: int = OTP_28, creation: int = 7) -> bytes:
+    raw = name.encode()
+    return b"N" + bits.to_bytes(8, "big") + creation.to_bytes(4, "big") + len(raw).to_bytes(2, "big") + raw
+
+
+def challenge_message(bits: int = OTP_28, challenge: int = 3_000_000_000) -> bytes:
+    fixed = b"N" + bits.to_bytes(8, "big") + challenge.to_bytes(4, "big") + (9).to_bytes(4, "big")
+    return fixed + (9).to_bytes(2, "big") + b"you@there"
+
+
+def md5(challenge: int, cookie: str = "chocolate") -> bytes:
+    return hashlib.md5(f"{cookie}{challenge}".encode()).digest()
+
+
+def test_the_digest_is_md5_of_the_cookie_and_the_challenge_in_decimal():
+    assert digest(COOKIE, 3_000_000_000) == md5(3_000_000_000)
+
+
+def test_a_cookie_with_other_letters_is_taken_as_the_bytes_of_latin_1_as_erlang_does_it():
+    assert digest(Secret("é"), 1) == hashlib.md5(b"\xe91").digest()
+    assert digest(Secret("ł"), 1) == hashlib.md5("ł1".encode()).digest()
+
+
+def test_the_first_frame_has_our_flags_creation_and_name_and_never_the_flag_that_publishes():
+    frame = initiator().start()
+    assert frame[:1] == b"N"
+    bits = int.from_bytes(frame[1:9], "big")
+    assert bits & flags.MANDATORY_26 == flags.MANDATORY_26
+    assert bits & 1 == 0  # PUBLISHED
+    assert bits & (1 << 13 | 1 << 23) == 0  # DIST_HDR_ATOM_CACHE, FRAGMENTS
+    assert frame[9:] == (7).to_bytes(4, "big") + (7).to_bytes(2, "big") + b"me@here"
+
+
+@pytest.mark.parametrize(("mask", "mandatory"), [(0x1070F94, "MANDATORY_25"), (0x403070F94, "MANDATORY_26")])
+def test_the_mandatory_flags_are_those_of_the_releases(mask, mandatory):
+    assert getattr(flags, mandatory) == mask
+
+
+@pytest.mark.parametrize("status", [b"sok", b"sok_simultaneous", b"salive"])
+def test_a_handshake_that_goes_well_agrees_on_names_creations_and_flags(status):
+    machine = initiator()
+    assert machine.receive(status) == (b"strue" if status == b"salive" else None)
+    reply = machine.receive(challenge_message())
+    assert reply == b"r" + (4_000_000_000).to_bytes(4, "big") + md5(3_000_000_000)
+    assert machine.agreed is None
+    assert machine.receive(b"a" + md5(4_000_000_000)) is None
+    assert machine.agreed == Agreed("me@here", 7, "you@there", 9, flags.complete(OTP_28) & flags.OURS)
+
+
+def test_a_name_is_lent_with_its_creation():
+    machine = initiator(creation=None, own="here")
+    frame = machine.start()
+    assert int.from_bytes(frame[1:9], "big") & flags.NAME_ME
+    assert frame.endswith(b"\0\4here")
+    assert machine.receive(b"snamed:\0\x08XYZ@here\0\0\0\x2a") is None
+    machine.receive(challenge_message())
+    machine.receive(b"a" + md5(4_000_000_000))
+    assert machine.agreed
+    assert machine.agreed[:2] == ("XYZ@here", 42)
+
+
+@pytest.mark.parametrize(
+    ("frame", "kind"),
+    [
+        (b"snok", Simultaneous),
+        (b"snot_allowed", NotAllowed),
+        (b"sbless_you", NotAllowed),
+        (b"snamed:\0\x01a\0\0\0\1", NotAllowed),  # we have a name
+        (b"x", ProtocolViolation),
+        (b"", ProtocolViolation),
+    ],
+)
+def test_statuses_that_end_the_handshake(frame, kind):
+    with pytest.raises(kind):
+        initiator().receive(frame)
+
+
+def test_a_status_of_a_named_node_is_none_for_one_that_asks_for_a_name():
+    with pytest.raises(NotAllowed):
+        initiator(creation=None).receive(b"sok")
+    with pytest.raises(ProtocolViolation):
+        initiator(creation=None).receive(b"snamed:\0")
+
+
+def test_simultaneous_connects_are_a_kind_of_name_conflict():
+    assert issubclass(Simultaneous, NameConflict)
+
+
+@pytest.mark.parametrize("frame", [b"", b"N", challenge_message()[:-1], b"n" + challenge_message()[1:]])
+def test_a_challenge_that_is_broken_is_a_violation(frame):
+    machine = initiator()
+    machine.receive(b"sok")
+    with pytest.raises(ProtocolViolation):
+        machine.receive(frame)
+
+
+def test_a_peer_without_the_flags_that_calls_need_is_not_allowed_and_the_flags_are_named():
+    machine = initiator()
+    machine.receive(b"sok")
+    with pytest.raises(NotAllowed, match="0x100000000"):
+        machine.receive(challenge_message(bits=OTP_28 & ~flags.SPAWN))
+
+
+def test_the_digest_flag_stands_for_the_whole_set_of_otp_25():
+    assert flags.missing(flags.MANDATORY_25_DIGEST | flags.SPAWN | flags.DIST_MONITOR) == 0
+    assert flags.missing(flags.SPAWN | flags.DIST_MONITOR) == flags.MANDATORY_25
+
+
+@pytest.mark.parametrize(
+    "frame", [b"a" + bytes(16), b"a", b"", b"x" + md5(4_000_000_000), b"a" + md5(4_000_000_000) + b"x"]
+)
+def test_a_peer_whose_own_digest_is_wrong_does_not_know_the_cookie(frame):
+    machine = initiator()
+    machine.receive(b"sok")
+    machine.receive(challenge_message())
+    with pytest.raises(BadCookie):
+        machine.receive(frame)
+    assert machine.agreed is None
+
+
+def test_what_it_means_that_the_peer_closes_depends_on_what_was_due():
+    machine = initiator()
+    assert isinstance(machine.closed(), NotAllowed)
+    machine.receive(b"sok")
+    assert isinstance(machine.closed(), NotAllowed)
+    machine.receive(challenge_message())
+    assert isinstance(machine.closed(), BadCookie)
+
+
+# The other direction.
+
+
+@pytest.mark.parametrize("status", ["ok", "ok_simultaneous", "alive"])
+def test_a_peer_that_knows_the_cookie_is_accepted(status):
+    machine = acceptor(status)
+    answers = machine.receive(name_message())
+    assert answers[0] == b"s" + status.encode()
+    if status == "alive":
+        assert len(answers) == 1
+        answers += machine.receive(b"strue")
+    question = answers[1]
+    assert question[9:13] == (3_000_000_000).to_bytes(4, "big")
+    assert question[13:17] == (9).to_bytes(4, "big")
+    assert question.endswith(b"\0\x09you@there")
+    assert int.from_bytes(question[1:9], "big") & 1 == 0
+    acknowledged = machine.receive(b"r" + (5).to_bytes(4, "big") + md5(3_000_000_000))
+    assert acknowledged == [b"a" + md5(5)]
+    assert machine.agreed == Agreed("you@there", 9, "me@here", 7, flags.complete(OTP_28) & flags.OURS)
+
+
+@pytest.mark.parametrize("status", ["nok", "not_allowed"])
+def test_a_peer_that_is_refused_hears_why_and_gets_no_further(status):
+    machine = acceptor(status)
+    assert machine.receive(name_message()) == [b"s" + status.encode()]
+    with pytest.raises(ConnectError):
+        machine.receive(b"r" + (5).to_bytes(4, "big") + md5(3_000_000_000))
+    assert machine.agreed is None
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [name_message(bits=0), name_message(name="nohost"), name_message(name="you@there")],
+    ids=["flags", "host", "own"],
+)
+def test_a_peer_with_an_unfit_name_or_flags_is_not_allowed_and_hears_it(frame):
+    assert acceptor().receive(frame) == [b"snot_allowed"]
+
+
+@pytest.mark.parametrize("frame", [b"", b"N", b"n\0\5abc", name_message()[:-1], b"N" + b"\xff" * 16])
+def test_a_name_message_that_is_broken_is_a_violation(frame):
+    with pytest.raises(ProtocolViolation):
+        acceptor().receive(frame)
+
+
+def test_a_peer_that_keeps_its_older_connection_ends_this_one():
+    machine = acceptor("alive")
+    machine.receive(name_message())
+    with pytest.raises(NotAllowed):
+        machine.receive(b"sfalse")
+
+
+def test_a_peer_with_another_cookie_is_refused_and_learns_nothing():
+    machine = acceptor()
+    machine.receive(name_message())
+    with pytest.raises(BadCookie):
+        machine.receive(b"r" + (5).to_bytes(4, "big") + md5(3_000_000_000, "vanilla"))
+    assert machine.agreed is None
+
+
+@pytest.mark.parametrize("cookie", ["chocolate", "vanilla"])
+def test_both_machines_agree_with_each_other_or_refuse_together(cookie):
+    one, other = initiator(), acceptor(cookie=Secret(cookie))
+    try:
+        for frame in other.receive(one.start()):
+            reply = one.receive(frame)
+        assert reply
+        (last,) = other.receive(reply)
+        one.receive(last)
+    except BadCookie:
+        assert cookie != "chocolate"
+        assert (one.agreed, other.agreed) == (None, None)
+    else:
+        assert cookie == "chocolate"
+        assert one.agreed
+        assert other.agreed
+        assert one.agreed[:2] == other.agreed[2:4]
+        assert one.agreed[2:4] == other.agreed[:2]
+        assert one.agreed.flags == other.agreed.flags
+
+
+@given(
+    st.lists(
+        st.one_of(st.binary(max_size=60), st.sampled_from([b"sok", b"salive", challenge_message(), name_message()]))
+    )
+)
+def test_nothing_that_a_peer_says_makes_a_machine_fail_in_another_way(frames):
+    for machine in (initiator(), initiator(creation=None), acceptor(), acceptor("alive"), acceptor("nok")):
+        try:
+            for frame in frames:
+                machine.receive(frame)
+        except ConnectError:
+            pass
+        assert machine.agreed is None
+
+
+def test_no_error_of_a_handshake_shows_the_cookie():
+    for frame in (b"snok", b"snot_allowed", b"sx"):
+        with pytest.raises(ConnectError) as failure:
+            initiator().receive(frame)
+        assert "chocolate" not in f"{failure.value!r} {failure.value}"

@@ -1,0 +1,356 @@
+"""EPMD's messages, node names, control messages, the guest's answers and the errors: values and bytes, without I/O."""
+
+from __future__ import annotations
+
+import contextlib
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bridge.erlang import Atom, EtfError, ImproperList, NodeName, Pid, Reference, control, epmd, guest
+from bridge.erlang import errors as errors_module
+from bridge.erlang.calls import Calls
+from bridge.erlang.errors import BadNodeName, ConnectError, ErlangError, RemoteError, retryable
+from bridge.erlang.handshake import Agreed
+from bridge.erlang.names import check_style
+from tests.erlang.strategies import all_terms
+
+PEER = Pid(Atom("a@h"), 1, 2, 3)
+GONE = Pid(Atom("b@h"), 9, 0, 1)
+REFERENCE = Reference(Atom("a@h"), (1, 2, 3), 3)
+
+
+def test_requests_to_epmd():
+    assert epmd.port_please("mongooseim") == b"\0\x0bzmongooseim"
+    assert epmd.alive("bridge", 0x1234) == b"\0\x13x\x12\x34H\0\0\x06\0\x06\0\x06bridge\0\0"
+
+
+@pytest.mark.parametrize(
+    ("answer", "found"),
+    [
+        (b"w\x00\x12\x34M\x00\x00\x06\x00\x05\x00\x01a\x00\x00", epmd.NodePort(0x1234, 6, 5)),
+        (b"w\x01", None),
+    ],
+)
+def test_answers_to_a_look_up(answer, found):
+    assert epmd.read_port(answer) == found
+
+
+@pytest.mark.parametrize(
+    ("answer", "creation"),
+    [(b"v\x00\x12\x34\x56\x78", 0x12345678), (b"y\x00\x00\x03", 3), (b"v\x01\x00\x00\x00\x63", None), (b"y\x01", None)],
+)
+def test_answers_to_a_registration(answer, creation):
+    assert epmd.read_alive(answer) == creation
+
+
+@given(st.binary(max_size=30))
+def test_no_answer_of_epmd_makes_us_fail_in_another_way(answer):
+    for read in (epmd.read_port, epmd.read_alive):
+        with contextlib.suppress(EtfError):
+            read(answer)
+
+
+@pytest.mark.parametrize(
+    ("value", "port"), [("", 4369), ("5000", 5000), ("nonsense", 4369), ("0", 4369), ("70000", 4369), ("-1", 4369)]
+)
+def test_the_port_of_epmd_is_that_of_the_environment(value, port):
+    assert epmd.epmd_port({"ERL_EPMD_PORT": value}) == port
+    assert epmd.epmd_port({}) == 4369
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "long"),
+    [
+        ("a@h", NodeName("a", "h"), False),
+        ("a@h.example.org", NodeName("a", "h.example.org"), True),
+        ("a@h:1234", NodeName("a", "h", 1234), False),
+        ("a@127.0.0.1:1", NodeName("a", "127.0.0.1", 1), True),
+        ("a@[::1]:25000", NodeName("a", "::1", 25000), True),
+        ("a@[fe80::1]", NodeName("a", "fe80::1"), True),
+    ],
+)
+def test_node_names_are_taken_apart(text, name, long):
+    assert NodeName.parse(text) == name
+    assert name.long is long
+    assert str(name) == f"{name.name}@{name.host}"
+
+
+@pytest.mark.parametrize(("own", "peer"), [("b@h", "a@h.org"), ("b@h.org", "a@h")])
+def test_short_and_long_names_do_not_mix(own, peer):
+    with pytest.raises(BadNodeName, match=r"short|long"):
+        check_style(NodeName.parse(own), NodeName.parse(peer))
+
+
+@given(st.lists(all_terms, max_size=3), all_terms)
+@settings(deadline=None, max_examples=60)
+def test_control_messages_are_read_as_they_were_written(fields, payload):
+    for frame in (control.write_with(payload, 99, *fields), control.write(99, *fields)):
+        read = control.read(b"before" + frame + b"after", 6, 6 + len(frame))
+        written = control.write(*read.control)
+        assert (written if read.payload is None else control.write_with(read.payload, *read.control)) == frame
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        b"p",
+        b"\x83D\x00h\x01a\x02",  # a header of atoms, which we did not agree to
+        b"p\x83a\x02",
+        b"p\x83h\x00",
+        b"p\x83h\x01w\x01a",
+        b"p\x83h\x01a\x02a\x01",  # a payload without 131
+        b"p\x83h\x01a\x02\x83a\x01x",
+        b"p\x83h\x01a\x02\x83",
+    ],
+)
+def test_frames_that_are_no_messages_are_errors(frame):
+    with pytest.raises(EtfError):
+        control.read(frame)
+
+
+def test_a_message_of_a_traced_process_is_the_same_without_its_token():
+    token = (0, 0, PEER, 1, 0)
+    frame = control.write_with(Atom("hello"), 16, PEER, Atom(""), Atom("name"), token)
+    assert control.read(frame) == control.Message((control.REG_SEND, PEER, Atom(""), Atom("name")), Atom("hello"))
+
+
+def answered(payload: object, *message: object, registered: tuple[str, ...] = ()) -> object:
+    return guest.answer(control.Message(message, payload), registered)
+
+
+@pytest.mark.parametrize(
+    ("message", "answer"),
+    [
+        ((control.MONITOR_P, PEER, Atom("nobody"), REFERENCE), (21, Atom("nobody"), PEER, REFERENCE, Atom("noproc"))),
+        ((control.MONITOR_P, PEER, GONE, REFERENCE), (21, GONE, PEER, REFERENCE, Atom("noproc"))),
+        ((control.LINK, PEER, GONE), (3, GONE, PEER, Atom("noproc"))),
+        ((control.SPAWN_REQUEST, REFERENCE, PEER, PEER, (1, 2, 3), []), (31, REFERENCE, PEER, 0, Atom("notsup"))),
+        ((control.UNLINK_ID, 77, PEER, GONE), (36, 77, GONE, PEER)),
+    ],
+)
+def test_what_a_hidden_node_owes_its_hosts(message, answer):
+    assert answered(None, *message) == [control.write(*answer)]
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        (control.MONITOR_P, PEER, Atom("net_kernel"), REFERENCE),
+        (control.MONITOR_P, PEER, Atom("reporter"), REFERENCE),
+        (control.DEMONITOR_P, PEER, Atom("net_kernel"), REFERENCE),
+        (control.EXIT, PEER, PEER, Atom("normal")),
+        (control.UNLINK_ID_ACK, 1, PEER, PEER),
+        (control.MONITOR_P,),
+        (control.LINK, 1, 2),
+        (control.SPAWN_REQUEST,),
+        (99, 1, 2),
+    ],
+)
+def test_what_needs_no_answer_gets_none(message):
+    assert answered(None, *message, registered=("reporter",)) == []
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        Atom("hello"),
+        (Atom("$gen_call"), 1, 2),
+        (Atom("$gen_call"), (PEER, 1), Atom("no_is_auth")),
+        (Atom("$gen_cast"), 1),
+        [],
+    ],
+)
+def test_net_kernel_answers_pings_and_nothing_else(payload):
+    assert answered(payload, control.REG_SEND, PEER, Atom(""), Atom("net_kernel")) == []
+
+
+def test_replies_go_to_the_alias_where_there_is_one():
+    alias = ImproperList([Atom("alias")], REFERENCE)
+    ping = (Atom("$gen_call"), (PEER, alias), (Atom("is_auth"), Atom("a@h")))
+    expected = control.write_with((alias, Atom("yes")), control.ALIAS_SEND, PEER, REFERENCE)
+    assert answered(ping, control.REG_SEND, PEER, Atom(""), Atom("net_kernel")) == [expected]
+    plain = (Atom("$gen_call"), (PEER, REFERENCE), (Atom("is_auth"), Atom("a@h")))
+    expected = control.write_with((REFERENCE, Atom("yes")), control.SEND, Atom(""), PEER)
+    assert answered(plain, control.REG_SEND, PEER, Atom(""), Atom("net_kernel")) == [expected]
+
+
+def test_io_requests_are_refused_at_once():
+    request = (Atom("io_request"), PEER, REFERENCE, (Atom("put_chars"), Atom("unicode"), b"x"))
+    (frame,) = answered(request, control.SEND, Atom(""), Pid(Atom("b@h"), 1, 0, 9))
+    refusal = control.Message(
+        (control.SEND, Atom(""), PEER), (Atom("io_reply"), REFERENCE, (Atom("error"), Atom("notsup")))
+    )
+    assert control.read(frame) == refusal
+
+
+# The table of calls.
+
+
+class Waiting:
+    """A future of the tests, without a loop."""
+
+    def __init__(self) -> None:
+        self.outcome: object = None
+
+    def done(self) -> bool:
+        return self.outcome is not None
+
+    def set_result(self, result: object) -> None:
+        self.outcome = ("result", result)
+
+    def set_exception(self, error: Exception) -> None:
+        self.outcome = error
+
+
+AGREED = Agreed("b@h", 9, "a@h", 3, 0)
+
+
+def table() -> tuple[Calls, Waiting, list[bytes], Reference]:
+    written: list[bytes] = []
+    calls, waiting = Calls(AGREED, written.append), Waiting()
+    calls.start(waiting, "lists", "max", [[1, 2]], None)
+    message = control.read(written[0])
+    own = Pid(Atom("b@h"), 1, 0, 9)
+    run = (Atom("erpc"), Atom("execute_call"), 4)
+    reference = message.control[1]
+    assert message.control == (control.SPAWN_REQUEST, reference, own, own, run, [Atom("monitor")])
+    assert message.payload == [reference, Atom("lists"), Atom("max"), [[1, 2]]]
+    return calls, waiting, written, reference
+
+
+def take(calls: Calls, frame: bytes) -> bool:
+    """As a connection does it."""
+    return calls.recognize(b"xx" + frame + b"yy", 2, 2 + len(frame)) or calls.answer(control.read(frame))
+
+
+OWN = Pid(Atom("b@h"), 1, 0, 9)
+RUNNER = Pid(Atom("a@h"), 88, 0, 3)
+
+
+def finished(reference: Reference, payload: object) -> bytes:
+    return control.write_with(payload, control.PAYLOAD_MONITOR_P_EXIT, RUNNER, OWN, reference)
+
+
+@pytest.mark.parametrize("value", [2, [b"x", 1.5], (), {Atom("a"): Atom("b")}])
+def test_a_result_reaches_who_waits_for_it(value):
+    calls, waiting, _, reference = table()
+    assert take(calls, control.write(control.SPAWN_REPLY, reference, OWN, 2, RUNNER))
+    assert take(calls, finished(reference, (reference, Atom("return"), value)))
+    assert waiting.outcome == ("result", value)
+    assert calls.in_flight == 0
+
+
+def test_the_usual_answers_are_recognized_without_decoding_them():
+    calls, _, _, reference = table()
+    for frame in (
+        control.write(control.SPAWN_REPLY, reference, OWN, 2, RUNNER),
+        finished(reference, (reference, Atom("return"), 1)),
+    ):
+        assert calls.recognize(frame, 0, len(frame))
+
+
+@pytest.mark.parametrize(
+    ("payload", "kind", "reason"),
+    [
+        (("REF", Atom("throw"), 1), "throw", 1),
+        (("REF", Atom("exit"), Atom("x")), "exit", Atom("x")),
+        (("REF", Atom("error"), Atom("undef"), [Atom("stack")]), "error", Atom("undef")),
+        (Atom("killed"), "exit", Atom("killed")),
+        ((Atom("oops"), 1, 2), "exit", (Atom("oops"), 1, 2)),
+        ((REFERENCE, Atom("return"), 1), "exit", (REFERENCE, Atom("return"), 1)),  # of another call
+    ],
+)
+def test_a_failure_reaches_who_waits_with_class_and_reason(payload, kind, reason):
+    for payload_is_inline in (False, True):
+        calls, waiting, _, reference = table()
+        ours = isinstance(payload, tuple) and payload[0] == "REF"
+        filled = (reference, *payload[1:]) if ours else payload
+        inline = control.write(control.MONITOR_P_EXIT, RUNNER, OWN, reference, filled)
+        assert take(calls, inline if payload_is_inline else finished(reference, filled))
+        assert isinstance(waiting.outcome, RemoteError)
+        assert (waiting.outcome.kind, waiting.outcome.reason) == (kind, reason)
+
+
+def test_a_spawn_that_is_refused_is_an_error():
+    calls, waiting, _, reference = table()
+    assert take(calls, control.write(control.SPAWN_REPLY, reference, OWN, 0, Atom("notsup")))
+    assert isinstance(waiting.outcome, RemoteError)
+    assert waiting.outcome.reason == "notsup"
+
+
+def test_answers_that_nobody_waits_for_are_dropped():
+    calls, waiting, written, reference = table()
+    strange = Reference(reference.node, (*reference.ids[:2], 5), reference.creation)
+    older = Reference(reference.node, reference.ids, 8)
+    short = Reference(reference.node, reference.ids[:1], reference.creation)
+    for other in (strange, older, short):
+        take(calls, control.write(control.SPAWN_REPLY, other, OWN, 2, RUNNER))
+        take(calls, finished(other, (other, Atom("return"), 1)))
+    assert waiting.outcome is None
+    result = finished(reference, (reference, Atom("return"), 1))
+    assert take(calls, result)
+    assert take(calls, result)  # twice
+    assert waiting.outcome == ("result", 1)
+    assert len(written) == 1
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_call_that_is_given_up_is_killed_as_soon_as_its_process_is_known(known):
+    written: list[bytes] = []
+    calls = Calls(AGREED, written.append)
+    call = calls.start(Waiting(), "timer", "sleep", [1], None)
+    reference = control.read(written[0]).control[1]
+    spawned = control.write(control.SPAWN_REPLY, reference, OWN, 2, RUNNER)
+    if known:
+        take(calls, spawned)
+        calls.give_up(call)
+    else:
+        calls.give_up(call)
+        assert len(written) == 1
+        take(calls, spawned)
+    assert control.read(written[1]).control == (control.EXIT2, OWN, RUNNER, Atom("kill"))
+    assert calls.in_flight == 0
+    take(calls, finished(reference, Atom("killed")))
+    assert len(written) == 2
+
+
+@given(st.binary(max_size=40), st.integers(0, 60), st.binary(max_size=3))
+def test_a_damaged_answer_is_an_etf_error_or_dropped(noise, at, piece):
+    calls, _, _, reference = table()
+    frame = finished(reference, (reference, Atom("return"), [1, noise]))
+    damaged = frame[:at] + piece + frame[at + 1 :]
+    with contextlib.suppress(EtfError):
+        take(calls, damaged)
+
+
+# Errors.
+
+CLASSES = [kind for kind in vars(errors_module).values() if isinstance(kind, type) and issubclass(kind, ErlangError)]
+
+
+def test_the_tree_in_the_module_is_the_tree_of_the_classes():
+    for kind in CLASSES:
+        assert kind.__name__ in errors_module.__doc__
+
+
+@pytest.mark.parametrize(
+    "kind", [kind for kind in CLASSES if issubclass(kind, ConnectError) and kind is not ConnectError]
+)
+def test_each_cause_says_what_failed_with_which_node_and_what_to_do(kind):
+    error = kind("a@h", "detail")
+    assert str(error).startswith("node a@h ")
+    assert "detail" in str(error)
+    assert kind.what != ConnectError.what
+    assert kind.remedy in str(error)
+    assert kind.remedy
+
+
+def test_what_mends_itself_is_worth_a_retry_and_the_rest_is_not():
+    passing = {"UnresolvableHost", "NoEpmd", "UnknownNode", "Refused", "PhaseTimeout", "NameConflict", "Simultaneous"}
+    passing |= {"NotRegistered", "NodeDown", "CallTimeout"}
+    for kind in CLASSES:
+        error = kind.__new__(kind)
+        assert retryable(error) == (kind.__name__ in passing), kind
+    assert not retryable(ValueError())
