@@ -17,6 +17,7 @@ from bridge.mongooseim.merge import merge
 from bridge.mongooseim.probes import PROBES
 from bridge.report.events import events
 from bridge.report.increments import stanza_counts
+from tests.support.docs import documented_events
 
 MARKER = "s3cr3t"
 NODE = (Atom("node"), (Atom("ok"), (Atom("mongooseim@localhost"), 1, [])))
@@ -33,17 +34,7 @@ WORDS = (
     | frozenset(STANZA_TYPES)
     | {"custom", "enabled"}
 )
-PARAMS = (
-    {"value", "module", "uptime", "uptime_seconds", "version", "component", "node_number", "config_type", "mode"}
-    | {"stanza_type", "total", "increment", "host_types"}
-    | known.OPTIONS.keys()
-    | known.HANDLERS
-    | known.TRANSPORTS
-)
-EVENTS = {
-    *("host_count", "domain_count", "module_with_opt", "custom_module_count", "cluster", "http_api"),
-    *("transport_mechanism", "tls_option", "outgoing_pool", "xmpp_stanza_count"),
-}
+EVENTS = documented_events()
 SHAPES = re.compile(r"\d{4,}-\d\d:\d\d:\d\d|\d{1,3}\.\d{1,3}\.\d{1,3}")
 
 hostile_text = st.one_of(
@@ -128,7 +119,7 @@ def check(reply: Term) -> None:
         for event in events(facts, stanza_counts({}, facts.stanzas), aggregate_modules=aggregate):
             assert event.name in EVENTS
             for name, value in event.params.items():
-                assert name in PARAMS
+                assert name in EVENTS[event.name]
                 if isinstance(value, str):
                     assert value in WORDS or SHAPES.fullmatch(value), value
                 else:

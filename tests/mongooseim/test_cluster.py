@@ -1,0 +1,101 @@
+"""A cluster of several nodes is one report: members are found, asked at once, and missed without harm."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bridge.mongooseim.errors import NoNodeAnswered
+
+if TYPE_CHECKING:
+    from erlang_stubs.cluster import StubCluster
+
+Ask = "Callable[..., ClusterFacts]"
+Start = "Callable[..., StubCluster]"
+
+
+def test_the_members_are_found_from_any_entry(default_cluster: StubCluster, ask: Ask) -> None:
+    names = [node.name for node in default_cluster.nodes]
+    for entry in names:
+        facts = ask(default_cluster, entry)
+        assert [node.name for node in facts.nodes] == names
+        assert [node.node_number for node in facts.nodes] == [2, 2]
+        assert facts.domain_count == 5, "the larger of 5 and 3"
+
+
+def test_naming_every_node_as_an_entry_asks_each_once(default_cluster: StubCluster, ask: Ask) -> None:
+    assert len(ask(default_cluster, *(node.name for node in default_cluster.nodes)).nodes) == 2
+
+
+def test_twenty_nodes_are_one_report(start_cluster: Start, ask: Ask) -> None:
+    facts = ask(start_cluster("6.8_none", 20))
+    assert len(facts.nodes) == 20
+    assert {node.node_number for node in facts.nodes} == {20}
+    assert facts.host_count == 4
+
+
+def test_a_member_that_does_not_answer_is_named_and_holds_up_nobody(
+    start_cluster: Start, ask: Ask, caplog: pytest.LogCaptureFixture
+) -> None:
+    cluster = start_cluster("default", 3)
+    cluster.nodes[2].pause()
+    began = time.monotonic()
+    try:
+        with caplog.at_level(logging.DEBUG, "bridge"):
+            facts = ask(cluster, timeout=2)
+    finally:
+        cluster.nodes[2].resume()
+    assert time.monotonic() - began < 6
+    assert [node.name for node in facts.nodes] == [node.name for node in cluster.nodes[:2]]
+    (missed,) = facts.unreachable
+    assert missed.node == cluster.nodes[2].name
+    assert missed.node in caplog.text
+
+
+def test_an_entry_that_is_down_does_not_matter_while_another_is_up(start_cluster: Start, ask: Ask) -> None:
+    cluster = start_cluster("default", 2)
+    facts = ask(cluster, "nobody@localhost", cluster.nodes[1].name)
+    assert len(facts.nodes) == 2
+    assert [node.node for node in facts.unreachable] == ["nobody@localhost"]
+
+
+def test_a_member_where_mongooseim_is_stopped_is_missed(start_cluster: Start, ask: Ask) -> None:
+    cluster = start_cluster("default", 2)
+    cluster.nodes[1].eval("stub:stop_mongooseim()")
+    facts = ask(cluster)
+    assert [node.name for node in facts.nodes] == [cluster.entry]
+    assert [(node.node, "not running" in node.reason) for node in facts.unreachable] == [(cluster.nodes[1].name, True)]
+
+
+def test_no_node_at_all_gives_every_reason(default_cluster: StubCluster, ask: Ask) -> None:
+    with pytest.raises(NoNodeAnswered) as caught:
+        ask(default_cluster, "nobody@localhost", "mongooseim@no-such-host")
+    assert len(str(caught.value).splitlines()) == 2
+
+
+def test_a_restarted_node_is_a_new_incarnation(start_cluster: Start, ask: Ask) -> None:
+    cluster = start_cluster("default", 2)
+    before = ask(cluster).stanzas.keys()
+    cluster.nodes[1].restart()
+    cluster.join()
+    after = ask(cluster).stanzas.keys()
+    assert {incarnation.node for incarnation in before} == {incarnation.node for incarnation in after}
+    assert len(before & after) == 1
+
+
+def test_modules_that_differ_between_nodes_are_united_per_host_type(start_cluster: Start, ask: Ask) -> None:
+    cluster = start_cluster("6.8_none", 2)
+    alone = ask(cluster)
+    cluster.nodes[1].eval('stub:set(modules, [{[<<"trial users">>], #{mod_time => #{}}} | stub:get(modules)])')
+    united = ask(cluster)
+    extra = {module.name for group in united.modules for module in group.modules} - {
+        module.name for group in alone.modules for module in group.modules
+    }
+    assert extra == {"mod_time"}
+    (trial,) = (
+        group for group in united.modules if {module.name for module in group.modules} == {"mod_presence", "mod_time"}
+    )
+    assert trial.host_types == 1
