@@ -1,0 +1,136 @@
+"""A report in words: what its events say to the person whose installation it is, drawn from the events alone."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from bridge.report.model import Event, Value
+
+_BACKENDS: Final = {"backend": "", "online_backend": " (online users)"}
+"""The params of a module that name a backend, and how a second one of the same module is told apart."""
+_LISTS: Final = {"http_api": "HTTP APIs", "transport_mechanism": "Transports"}
+_KINDS: Final = {"Message": "Messages", "Iq": "IQs", "Presence": "Presences"}
+_WORDED: Final = frozenset(
+    {
+        *("cluster", "host_count", "domain_count", "module_with_opt", "custom_module_count"),
+        *("tls_option", "outgoing_pool", "xmpp_stanza_count", *_LISTS),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """One thing that the report tells, as "Domains: 5"."""
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A module and the host types that each of its backends serves, for the chart."""
+
+    module: str
+    backends: Mapping[str, int]
+
+
+def in_words(events: Sequence[Event]) -> tuple[Topic, ...]:
+    """What the events say, a line per topic; an event of a name without words is at least counted."""
+    return tuple(_topics(events))
+
+
+def backends(events: Sequence[Event]) -> tuple[Bar, ...]:
+    """Which backend each module uses, on how many host types; modules without one are left out."""
+    found: dict[str, Counter[str]] = {}
+    for params in _of("module_with_opt", events):
+        for param, suffix in _BACKENDS.items():
+            if param in params:
+                label = f"{params.get('module', '?')}{suffix}"
+                found.setdefault(label, Counter())[str(params[param])] += _host_types(params)
+    return tuple(Bar(module, dict(found[module].most_common())) for module in sorted(found))
+
+
+def _topics(events: Sequence[Event]) -> Iterator[Topic]:
+    yield from _cluster(_of("cluster", events))
+    yield from _single("host_count", "Host types", events)
+    yield from _single("domain_count", "Domains", events)
+    if modules := _of("module_with_opt", events):
+        distinct = len({params.get("module") for params in modules})
+        yield Topic("Modules", f"{distinct} of MongooseIM's own, loaded {sum(map(_host_types, modules))} times")
+    yield from _single("custom_module_count", "Custom modules", events, ", and nothing else about them")
+    for name, topic in _LISTS.items():
+        for params in _of(name, events):
+            yield Topic(topic, _listed(sorted(params)))
+    if options := _of("tls_option", events):
+        yield Topic("TLS of clients", _listed(" ".join(map(str, params.values())) for params in options))
+    if pools := _of("outgoing_pool", events):
+        yield Topic("Outgoing pools", _listed(str(params.get("value")) for params in pools))
+    for params in _of("xmpp_stanza_count", events):
+        text = f"{_number(params, 'total'):,} in all, {_number(params, 'increment'):,} since the last report"
+        yield Topic(_stanzas(str(params.get("stanza_type"))), text)
+    for name, times in Counter(event.name for event in events if event.name not in _WORDED).items():
+        yield Topic(name, _count(times, "event"))
+
+
+def _cluster(nodes: Sequence[Mapping[str, Value]]) -> Iterator[Topic]:
+    if not nodes:
+        return
+    versions = Counter(str(node.get("version", "an unknown release")) for node in nodes)
+    yield Topic("MongooseIM", _listed(f"{version} on {_count(times, 'node')}" for version, times in versions.items()))
+    uptimes = [_number(node, "uptime_seconds") for node in nodes if "uptime_seconds" in node]
+    if uptimes:
+        yield Topic("Uptime", " to ".join(dict.fromkeys(map(_span, (min(uptimes), max(uptimes))))))
+    if components := [_number(node, "component") for node in nodes if "component" in node]:
+        by_node = f" ({_listed(map(str, components))} by node)" if len(components) > 1 else ""
+        yield Topic("External components", f"{sum(components)}{by_node}")
+    if types := dict.fromkeys(str(node["config_type"]) for node in nodes if "config_type" in node):
+        yield Topic("Configuration", _listed(types))
+
+
+def _single(name: str, topic: str, events: Sequence[Event], suffix: str = "") -> Iterator[Topic]:
+    for params in _of(name, events):
+        yield Topic(topic, f"{params.get('value')}{suffix}")
+
+
+def _of(name: str, events: Sequence[Event]) -> list[Mapping[str, Value]]:
+    return [event.params for event in events if event.name == name]
+
+
+def _host_types(params: Mapping[str, Value]) -> int:
+    """One event is one host type, unless they were aggregated."""
+    return _number(params, "host_types", 1)
+
+
+def _number(params: Mapping[str, Value], name: str, default: int = 0) -> int:
+    value = params.get(name, default)
+    return value if isinstance(value, int) else default
+
+
+def _listed(items: Iterable[str]) -> str:
+    return ", ".join(items)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def _span(seconds: int) -> str:
+    """A duration by its two largest units: "3 days 4 h"."""
+    minutes, hours, days = seconds // 60, seconds // 3600, seconds // 86_400
+    if days:
+        return f"{_count(days, 'day')} {hours % 24} h"
+    return f"{hours} h {minutes % 60} min" if hours else f"{minutes} min {seconds % 60} s"
+
+
+def _stanzas(stanza_type: str) -> str:
+    """`xmppMessageSent` as "Messages sent"; a type that is none of MongooseIM's as it is."""
+    for kind, word in _KINDS.items():
+        for direction in ("Sent", "Received"):
+            if stanza_type == f"xmpp{kind}{direction}":
+                return f"{word} {direction.lower()}"
+    return stanza_type

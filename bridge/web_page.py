@@ -1,0 +1,26 @@
+"""Pages of the bridge: one HTML file each without outside resources, in one style, under a strict policy."""
+
+from __future__ import annotations
+
+import secrets
+from importlib.resources import files
+
+from bridge.http_server import Response
+
+
+def response(package: str) -> Response:
+    """`page.html` of a package, under a policy that lets nothing run or load but what is in it.
+
+    Args:
+        package: where the page is. NONCE in it becomes the nonce of its style and script, STYLE the common style.
+    """
+    nonce = secrets.token_urlsafe(16)
+    policy = (
+        f"default-src 'none'; style-src 'nonce-{nonce}'; script-src 'nonce-{nonce}'; connect-src 'self'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+    style = files("bridge").joinpath("web_page.css").read_text(encoding="utf-8")
+    page = files(package).joinpath("page.html").read_text(encoding="utf-8")
+    text = page.replace("STYLE\n", style).replace("NONCE", nonce)
+    headers = (("Content-Security-Policy", policy), ("Referrer-Policy", "no-referrer"))
+    return Response(200, text.encode(), "text/html; charset=utf-8", headers)
