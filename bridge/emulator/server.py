@@ -11,7 +11,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qs
 
-from bridge.emulator import page
+from bridge import web_page
 from bridge.emulator.faults import FaultError, Kind, Plan
 from bridge.emulator.record import Record, RecordedEvent, RecordedRequest, moment
 from bridge.emulator.validator import judge
@@ -212,7 +212,7 @@ class Emulator:
     # the emulator's own pages
 
     async def _page(self, _: Request) -> Response:
-        return page.response()
+        return web_page.response("bridge.emulator")
 
     async def _events(self, request: Request) -> Response:
         kept = self._record.events

@@ -102,7 +102,7 @@ class Health:
         return guarded
 
     async def _page(self, _: Request) -> Response:
-        return web_page.response(__package__)
+        return web_page.response("bridge.service.health")
 
     async def _account(self, request: Request) -> Response:
         known = parse_qs(request.query).get("report", [""])[0]
