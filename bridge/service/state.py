@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -42,6 +43,8 @@ class ServiceState:
     """Seconds between reports."""
     destinations: dict[str, DestinationState] = field(default_factory=dict)
     """By `Destination.id`, in the order of the configuration."""
+    alive_until: float = math.inf
+    """By when the loop will have come round again, in the event loop's time; later than that it is stuck."""
     next_report_at: int | None = None
     reports: int = 0
     """Reports made since the start."""

@@ -7,27 +7,23 @@ its job: a report was made, and the last one is not too old.
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from bridge.delivery.clock import MICROSECONDS
 
 if TYPE_CHECKING:
     from bridge.service.state import ServiceState
 
-OVERDUE_SECONDS: Final = 600.0
-"""A report takes seconds and its deadlines minutes at most; a loop that is later than this stands still."""
 
-
-def not_alive(state: ServiceState, now: int) -> str | None:
-    """Why the service is stuck: it should have begun a report long ago, and it neither did nor failed to.
+def not_alive(state: ServiceState, loop_time: float) -> str | None:
+    """Why the service is stuck: its loop said by when it would have come round again, and it has not.
 
     Args:
         state: of the service.
-        now: microseconds since 1970.
+        loop_time: seconds of the event loop's clock.
     """
-    if state.next_report_at is None or now <= state.next_report_at + OVERDUE_SECONDS * MICROSECONDS:
-        return None
-    return f"the reporting loop stands still: a report was due at {_shown(state.next_report_at)}"
+    late = loop_time - state.alive_until
+    return f"the reporting loop is stuck: {late:.0f} s later than it should have come round" if late > 0 else None
 
 
 def not_ready(state: ServiceState, now: int) -> str | None:

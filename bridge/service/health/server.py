@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qs, urlsplit
@@ -117,7 +118,7 @@ class Health:
         return Response(200, as_json(found[1]).encode(), "application/json")
 
     async def _healthz(self, _: Request) -> Response:
-        return _checked(not_alive(self._state, self._store.clock.wall()), "alive")
+        return _checked(not_alive(self._state, asyncio.get_running_loop().time()), "alive")
 
     async def _readyz(self, _: Request) -> Response:
         return _checked(not_ready(self._state, self._store.clock.wall()), "ready")
