@@ -79,6 +79,7 @@ class Connection(asyncio.Protocol):
         self.lost = False
         self._loop = asyncio.get_running_loop()
         self._machine = machine
+        self._tls = tls
         self._head = 4 if tls else 2
         self._on_request = on_request
         self._on_lost = on_lost
@@ -137,6 +138,8 @@ class Connection(asyncio.Protocol):
             error: ConnectError
             if type(exc).__module__ == "ssl":
                 error = CertificateError(self.peer, getattr(exc, "reason", None) or why)
+            elif self._tls and closed and self._machine.waits_for == "status":
+                error = CertificateError(self.peer, "it closed right after the TLS handshake, so it may not trust ours")
             elif closed:
                 error = closed()
             else:

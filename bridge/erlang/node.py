@@ -49,6 +49,7 @@ class Node:
         *,
         epmd_port: int | None = None,
         tls: TlsOptions | None = None,
+        tls_server: TlsOptions | None = None,
         limits: Limits = DEFAULT_LIMITS,
         environ: Mapping[str, str] = os.environ,
     ) -> None:
@@ -59,6 +60,7 @@ class Node:
             cookie: the cluster's cookie.
             epmd_port: EPMD's port on every host; ERL_EPMD_PORT or 4369 by default.
             tls: TLS options of a cluster with `-proto_dist inet_tls`.
+            tls_server: those of the listening side, if they are others.
             limits: of the terms that peers send.
             environ: the environment, for ERL_EPMD_PORT.
 
@@ -70,6 +72,7 @@ class Node:
         self._cookie = cookie
         self._epmd_port = epmd_port or epmd.epmd_port(environ)
         self._tls = tls
+        self._tls_server = tls_server or tls
         self._limits = limits
         self._context: ssl.SSLContext | None = None
         self._peers: dict[str, Peer] = {}
@@ -266,10 +269,10 @@ class Node:
         if not self._name:
             raise BadNodeName("a node that listens needs a name of its own; give it one with --name")
         context = None
-        if self._tls:
+        if self._tls and self._tls_server:
             from bridge.erlang.tls import server_context  # noqa: PLC0415 - only TLS clusters pay for it
 
-            context = server_context(self._tls)
+            context = server_context(self._tls_server)
         self._listener = Listener(self._name, self._answering, context)
         try:
             await self._listener.open(host, port)

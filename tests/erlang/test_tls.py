@@ -1,0 +1,283 @@
+"""The distribution over TLS with real nodes: certificates of a CA made for the tests, and each way it can go wrong."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import trustme
+
+from bridge.erlang import TlsOptions, dial
+from bridge.erlang.errors import (
+    BadCookie,
+    CertificateError,
+    PhaseTimeout,
+    TlsExpected,
+    TlsNotExpected,
+)
+from bridge.erlang.tls import TlsSetupError
+from bridge.erlang.tls_args import from_optfile, from_words
+from bridge.secret import Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from erlang_stubs.beam import Beam
+    from tests.erlang.conftest import Net
+
+LONG = 20
+
+
+@dataclass
+class Keys:
+    """Files of one party: its certificate with key, and the CA it trusts."""
+
+    cert: Path
+    key: Path
+    ca: Path
+
+    @property
+    def options(self) -> TlsOptions:
+        return TlsOptions(cacertfile=self.ca, certfile=self.cert, keyfile=self.key)
+
+
+def issue(folder: Path, ca: trustme.CA, name: str, *hosts: str) -> Keys:
+    cert = ca.issue_cert(*hosts)
+    keys = Keys(folder / f"{name}.crt", folder / f"{name}.key", folder / f"{name}.ca")
+    cert.private_key_pem.write_to_path(keys.key)
+    keys.cert.write_bytes(b"".join(blob.bytes() for blob in cert.cert_chain_pems))
+    ca.cert_pem.write_to_path(keys.ca)
+    return keys
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("tls")
+
+
+@pytest.fixture(scope="module")
+def ca() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture(scope="module")
+def ours(folder: Path, ca: trustme.CA) -> Keys:
+    return issue(folder, ca, "bridge", "localhost")
+
+
+@pytest.fixture(scope="module")
+def stranger(folder: Path) -> Keys:
+    """Of another CA."""
+    return issue(folder, trustme.CA(), "stranger", "localhost")
+
+
+def optfile(folder: Path, name: str, keys: Keys, server: str = "", client: str = "") -> Path:
+    files = (
+        f'{{certfile, "{keys.cert}"}}, {{keyfile, "{keys.key}"}}, {{cacertfile, "{keys.ca}"}}, {{verify, verify_peer}}'
+    )
+    path = folder / f"{name}.conf"
+    path.write_text(
+        f"%% as in the User's Guide\n"
+        f"[{{server, [{files}, {{fail_if_no_peer_cert, true}}{server}]}},\n {{client, [{files}{client}]}}].\n"
+    )
+    return path
+
+
+@pytest.fixture(scope="module")
+def tls_file(folder: Path, ca: trustme.CA) -> Path:
+    return optfile(folder, "node", issue(folder, ca, "node", "localhost"))
+
+
+@pytest.fixture(scope="module")
+def secure(net25: Net, tls_file: Path) -> Iterator[Beam]:
+    with net25.beam("secure@localhost", "-proto_dist", "inet_tls", "-ssl_dist_optfile", str(tls_file)) as beam:
+        yield beam
+
+
+async def test_calls_over_tls(net25, secure, ours):
+    async with net25.node(tls=ours.options) as node:
+        assert await node.call(secure.name, "erlang", "node", [], timeout=LONG) == secure.name
+        calls = [node.call(secure.name, "erlang", "element", [1, (n,)], timeout=LONG) for n in range(300)]
+        assert await asyncio.gather(*calls) == list(range(300))
+        blob = bytes(range(256)) * 20_000
+        assert await node.call(secure.name, "binary", "copy", [blob], timeout=LONG) == blob
+
+
+@pytest.mark.parametrize("version", ["tlsv1.2", "tlsv1.3"])
+async def test_both_versions_of_tls(net25, folder, ca, ours, version):
+    keys = issue(folder, ca, version, "localhost")
+    path = optfile(folder, version, keys, server=f", {{versions, ['{version}']}}")
+    with net25.beam("versions@localhost", "-proto_dist", "inet_tls", "-ssl_dist_optfile", str(path)) as beam:
+        async with net25.node(tls=ours.options) as node:
+            assert await node.call(beam.name, "erlang", "node", [], timeout=LONG) == beam.name
+
+
+async def test_a_node_pings_us_over_tls_as_first_contact(net25, secure, ours):
+    async with net25.node("tlsguest@localhost", tls=ours.options) as node:
+        await node.listen("127.0.0.1")
+        assert await asyncio.to_thread(secure.eval, "net_adm:ping('tlsguest@localhost')") == "pong"
+        assert node.connected() == [secure.name]
+        assert await node.call(secure.name, "erlang", "node", [], timeout=LONG) == secure.name
+
+
+async def test_a_peer_of_another_ca_is_turned_away(net25, ours, stranger):
+    async with net25.node("tlsguest@localhost", tls=ours.options) as node:
+        await node.listen("127.0.0.1")
+        async with net25.node("other@localhost", tls=stranger.options._replace(cacertfile=ours.ca)) as other:
+            with pytest.raises(CertificateError):
+                await other.connect("tlsguest@localhost", timeout=LONG)
+        assert node.connected() == []
+
+
+async def failing(node, beam, kind) -> str:
+    async with node:
+        with pytest.raises(kind) as failure:
+            await node.call(beam.name, "erlang", "node", [], timeout=LONG)
+    assert type(failure.value) is kind
+    return str(failure.value)
+
+
+async def test_a_wrong_cookie_over_tls_is_a_wrong_cookie(net25, secure, ours):
+    await failing(net25.node(tls=ours.options, cookie="wrong"), secure, BadCookie)
+
+
+async def test_a_node_that_wants_tls_says_so_to_who_does_not_speak_it(net25, secure):
+    assert "-proto_dist inet_tls" in await failing(net25.node(), secure, TlsExpected)
+
+
+async def test_a_node_without_tls_is_told_apart_from_a_mute_one(net25, beam25, ours, monkeypatch):
+    monkeypatch.setattr(dial, "PHASE_TIMEOUT", 1.0)
+    assert "remove" in await failing(net25.node(tls=ours.options), beam25, TlsNotExpected)
+
+    async def mute(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await reader.read(1000):
+            pass
+        writer.transport.abort()
+
+    server = await asyncio.start_server(mute, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with net25.node(tls=ours.options) as node:
+        with pytest.raises(PhaseTimeout, match="TLS handshake"):
+            await node.call(f"mute@localhost:{port}", "erlang", "node", [], timeout=LONG)
+    server.close()
+
+
+async def test_something_that_is_neither_tls_nor_a_node_is_told(net25, ours):
+    async def http(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(100)
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(http, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with net25.node(tls=ours.options) as node:
+        with pytest.raises(TlsNotExpected):
+            await node.call(f"http@localhost:{port}", "erlang", "node", [], timeout=LONG)
+    server.close()
+
+
+async def test_a_certificate_of_another_ca_is_not_trusted(net25, secure, ours, stranger):
+    await failing(net25.node(tls=ours.options._replace(cacertfile=stranger.ca)), secure, CertificateError)
+
+
+@pytest.mark.parametrize("which", ["none", "stranger"])
+async def test_a_node_that_does_not_trust_our_certificate_is_told(net25, secure, ours, stranger, which):
+    """In TLS 1.3 the refusal comes when our side of the TLS handshake is over."""
+    options = TlsOptions(cacertfile=ours.ca) if which == "none" else stranger.options._replace(cacertfile=ours.ca)
+    message = await failing(net25.node(tls=options), secure, CertificateError)
+    assert "certfile" in message
+
+
+async def test_a_certificate_for_another_host_is_not_trusted_unless_the_name_is_not_checked(net25, folder, ca, ours):
+    path = optfile(folder, "elsewhere", issue(folder, ca, "elsewhere", "elsewhere.example.org"))
+    with net25.beam("elsewhere@localhost", "-proto_dist", "inet_tls", "-ssl_dist_optfile", str(path)) as beam:
+        message = await failing(net25.node(tls=ours.options), beam, CertificateError)
+        assert "localhost" in message
+        for options in (ours.options._replace(check_hostname=False), ours.options._replace(verify=False)):
+            async with net25.node(tls=options) as node:
+                assert await node.call(beam.name, "erlang", "node", [], timeout=LONG) == beam.name
+
+
+def changed(ours: Keys, **files: Path) -> TlsOptions:
+    return ours.options._replace(**files)
+
+
+async def test_files_that_cannot_be_used_are_told_before_connecting(net25, folder, ours, stranger):
+    nonsense = folder / "nonsense.pem"
+    nonsense.write_text("no certificate")
+    for options in (
+        changed(ours, cacertfile=folder / "missing.pem"),
+        changed(ours, cacertfile=nonsense),
+        changed(ours, certfile=nonsense),
+        changed(ours, keyfile=stranger.key),
+    ):
+        async with net25.node(tls=options) as node:
+            with pytest.raises(TlsSetupError, match=r"/"):
+                await node.call("secure@localhost", "erlang", "node", [], timeout=LONG)
+    async with net25.node("tlsguest@localhost", tls=TlsOptions(cacertfile=ours.ca)) as node:
+        with pytest.raises(TlsSetupError, match="certfile"):
+            await node.listen("127.0.0.1")
+
+
+# Options as the node has them.
+
+
+async def test_the_options_of_a_nodes_own_files_reach_it(net25, secure, tls_file):
+    for found in (from_optfile(tls_file), from_words(["-proto_dist", "inet_tls", "-ssl_dist_optfile", str(tls_file)])):
+        async with net25.node(tls=found.client, tls_server=found.server) as node:
+            assert await node.call(secure.name, "erlang", "node", [], timeout=LONG) == secure.name
+
+
+def test_words_of_the_command_line():
+    words = ["-proto_dist", "inet_tls", "-ssl_dist_opt", "server_certfile", "/s.pem", "server_password", "hush"]
+    words += ["-ssl_dist_opt", "client_certfile", "/c.pem", "client_keyfile", "/c.key", "client_cacertfile", "/ca.pem"]
+    words += ["client_verify", "verify_peer", "-name", "a@b", "server_verify", "verify_peer"]
+    client, server = from_words(words)
+    assert client == TlsOptions(Path("/ca.pem"), Path("/c.pem"), Path("/c.key"))
+    assert server == TlsOptions(certfile=Path("/s.pem"), verify=False, password=Secret("hush"))
+    assert "hush" not in repr(server)
+
+
+def test_without_options_nothing_is_verified_as_in_otp_25():
+    assert from_words(["-name", "a@b"]).client == TlsOptions(verify=False)
+    assert from_words(["-ssl_dist_opt", "client_cacertfile", "/ca.pem"]).client.verify
+
+
+def test_an_optfile_counts_in_place_of_the_words(tmp_path):
+    path = tmp_path / "opts"
+    path.write_text("""
+        %% comment. with dots
+        [{client, [{cacertfile, <<"/ca \\"x\\".pem">>}, {verify, verify_none}, {verify, verify_peer}, {depth, 2},
+                   {server_name_indication, disable}, {versions, ['tlsv1.2', 'tlsv1.3']}, {x, 1.5e3}, inet6, {a}]}].
+    """)
+    words = ["-ssl_dist_opt", "client_certfile", "/c.pem", "server_certfile", "/s.pem", "-ssl_dist_optfile", str(path)]
+    client, server = from_words(words)
+    assert client == TlsOptions(cacertfile=Path('/ca "x".pem'), verify=False, check_hostname=False)
+    assert server.certfile == Path("/s.pem")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[",
+        "[{a, b}]",
+        "{client, []}.",
+        "[{client, [}]].",
+        "[A].",
+        "[]. []. ",
+        "[#{}].",
+        "[" * 200 + "]" * 200 + ".",
+    ],
+)
+def test_an_optfile_that_is_none_is_told_with_its_path(tmp_path, text):
+    path = tmp_path / "opts"
+    path.write_text(text)
+    with pytest.raises(TlsSetupError, match="opts"):
+        from_optfile(path)
+    with pytest.raises(TlsSetupError, match="missing"):
+        from_optfile(tmp_path / "missing")
