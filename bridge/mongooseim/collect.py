@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from typing import TYPE_CHECKING
 
 from bridge.erlang.errors import BadNodeName, ErlangError
 from bridge.erlang.names import NodeName
-from bridge.log import Line
 from bridge.mongooseim import probes
 from bridge.mongooseim.answers import NodeAnswer, read_answer
 from bridge.mongooseim.errors import BadAnswer, NoNodeAnswered
@@ -20,8 +18,6 @@ if TYPE_CHECKING:
 
     from bridge.erlang.node import Node
     from bridge.mongooseim.facts import ClusterFacts
-
-log = logging.getLogger(__name__)
 
 
 async def collect(node: Node, entries: Sequence[NodeName], *, timeout: float) -> ClusterFacts:  # noqa: ASYNC109
@@ -48,12 +44,7 @@ async def collect(node: Node, entries: Sequence[NodeName], *, timeout: float) ->
     missing = [*survey.unreachable.values(), *stopped]
     if not serving:
         raise NoNodeAnswered(missing)
-    for absent in missing:
-        log.warning(Line("node_not_asked", node=absent.node, reason=absent.reason))
-    facts = merge(serving, missing)
-    for note in facts.notes:
-        log.warning(Line("fact_failed", fact=note))
-    return facts
+    return merge(serving, missing)
 
 
 class Survey:

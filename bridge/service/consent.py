@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final
 from msgspec import UNSET
 
 from bridge.errors import BridgeError
+from bridge.log import Line
+from bridge.report.json_log import FILE_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,3 +56,20 @@ def require(service: ServiceSection, environ: Mapping[str, str]) -> Consent:
             f"reporting is off: {found.reason}; nothing was sent. `mongooseim-bridge preview` shows what would be"
         )
     return found
+
+
+def notice(log_dir: str, destinations: str) -> Line:
+    """What an operator who has not said anything is told at every start.
+
+    Args:
+        log_dir: where the JSON log is.
+        destinations: their names; empty where there is none.
+    """
+    return Line(
+        "notice",
+        gathers="versions, uptime, modules and their backends, transports, pools, counts of hosts, domains and stanzas",
+        sends_to=destinations or "nobody",
+        shows_in=f"{log_dir}/{FILE_NAME}",
+        switch_off=f"report = false in the configuration, or {DO_NOT_TRACK}=1",
+        silence="report = true",
+    )

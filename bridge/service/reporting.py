@@ -104,8 +104,6 @@ async def make_report(
         path = prepared.publish()
         store.published(number)
     log.info(Line("report_collected", report=number, nodes=len(report.nodes), events=len(report.events)))
-    if facts.own_reporter:
-        log.warning(Line("own_reporter_on", problem=OWN_REPORTER_ON))
     return Made(number, report, facts, path)
 
 

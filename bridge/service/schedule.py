@@ -1,0 +1,61 @@
+"""When reports are due: a rhythm that nothing shifts, and how long to wait after an attempt that collected nothing.
+
+Pure: moments are seconds of a clock that does not jump, and come in as arguments.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bridge.config.model import ServiceSection
+
+FIRST_BACKOFF: Final = 1.0
+LONGEST_BACKOFF: Final = 60.0
+"""Seconds between attempts while no node answers: an attempt costs next to nothing, and the report is late already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """Reports are due at `first`, and every `period` after it for ever."""
+
+    first: float
+    period: float
+
+    @classmethod
+    def of(cls, service: ServiceSection, start: float) -> Self:
+        """The schedule of a service that starts at `start`; the settings are in milliseconds."""
+        return cls(start + service.initial_report / 1000, service.periodic_report / 1000)
+
+    def after(self, moment: float) -> float:
+        """The first moment later than `moment` at which a report is due; what was missed until then is skipped."""
+        if moment < self.first:
+            return self.first
+        ticks = math.floor((moment - self.first) / self.period) + 1
+        due = self.first + ticks * self.period
+        # the division may have been rounded down, which must not make a report due twice
+        return due if due > moment else self.first + (ticks + 1) * self.period
+
+    def missed(self, due: float, moment: float) -> int:
+        """How many reports were due after `due` and up to `moment`."""
+        return max(0, round((self.after(moment) - due) / self.period) - 1)
+
+    def changed(self, service: ServiceSection, start: float, now: float) -> Schedule:
+        """The schedule under new settings: before the first report anew from `start`, else on from the last one due."""
+        new = self.of(service, start)
+        if now < self.first:
+            return new
+        last = self.after(now) - self.period
+        return Schedule(last, new.period)
+
+
+def backoff(period: float) -> Iterator[float]:
+    """How long to wait before each further attempt: twice as long each time, never longer than the period."""
+    wait = min(FIRST_BACKOFF, period)
+    while True:
+        yield wait
+        wait = min(2 * wait, LONGEST_BACKOFF, period)
