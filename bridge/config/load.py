@@ -6,16 +6,18 @@ All problems are found in one go: every leaf of the model is looked up in the th
 from __future__ import annotations
 
 import difflib
+import re
 import tomllib
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeVar, get_args
+from typing import TYPE_CHECKING, Final, Literal, TypeVar, get_args, get_origin
 
 import msgspec
 from msgspec import Struct
 
 from bridge.config.errors import ConfigError, Problem
-from bridge.config.model import SECTIONS, BridgeSection, ServiceSection, Settings
+from bridge.config.model import ENVIRONMENT_ONLY, SECTIONS, BridgeSection, ServiceSection, Settings
 from bridge.secret import Secret
 
 if TYPE_CHECKING:
@@ -25,6 +27,8 @@ ENV_PREFIX: Final = "MONGOOSEIM_BRIDGE_"
 DEFAULT_FILE: Final = Path("/etc/mongooseim-bridge/config.toml")
 SERVICE: Final = "services.service_mongoose_system_metrics"
 
+_HEADER: Final = re.compile(r"\s*\[(?P<many>\[)?(?P<name>[^\[\]#]+)\]")
+_KEY: Final = re.compile(r"\s*(?P<name>[\w.\-\"' ]+?)\s*=")
 _SYSTEMD: Final = {"bridge.state_dir": "STATE_DIRECTORY", "bridge.log_dir": "LOGS_DIRECTORY"}
 _StructT = TypeVar("_StructT", bound=Struct)
 
@@ -72,10 +76,10 @@ def load(file: Path | None, environ: Mapping[str, str], options: Mapping[str, ob
 
 def _read(path: Path | None) -> tuple[Source, dict[str, object]]:
     if path is None:
-        return Source("", ""), {}
+        return Source("", {}), {}
     try:
         text = path.read_text(encoding="utf-8")
-        return Source(str(path), text), tomllib.loads(text)
+        return Source.read(str(path), text), tomllib.loads(text)
     except OSError as error:
         raise ConfigError(
             [Problem(str(path), "", f"cannot be read: {error.strerror}; name another with --config")]
@@ -91,29 +95,39 @@ def _read(path: Path | None) -> tuple[Source, dict[str, object]]:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """The text of the file, to tell the line of a key (tomllib does not)."""
+    """The file as text, to tell the line of a key (tomllib does not)."""
 
     name: str
-    text: str
+    lines: Mapping[str, int]
+    """The line of each key and table, by full name; tables of a list have their index, as in "a.b[0].c"."""
+
+    @classmethod
+    def read(cls, name: str, text: str) -> Source:
+        """Find where the keys are; what is inside multi-line values or inline tables has no line of its own."""
+        found: dict[str, int] = {}
+        repeated: Counter[str] = Counter()
+        table = ""
+        for number, line in enumerate(text.splitlines(), 1):
+            if header := _HEADER.match(line):
+                table = _plain(header["name"])
+                if header["many"]:
+                    found.setdefault(table, number)
+                    repeated[table] += 1
+                    table = f"{table}[{repeated[table] - 1}]"
+                found.setdefault(table, number)
+            elif key := _KEY.match(line):
+                found.setdefault(f"{table}.{_plain(key['name'])}".lstrip("."), number)
+        return cls(name, found)
 
     def place(self, key: str) -> str:
-        """`FILE:LINE` of a key, by its last name inside the right table where that can be told."""
-        parts = key.split(".")
-        table, wanted = "", parts[-1].split("[")[0]
-        fallback = 0
-        for number, raw in enumerate(self.text.splitlines(), 1):
-            line = raw.strip()
-            if line.startswith("["):
-                table = line.strip("[] \t").split("]")[0]
-            name = line.split("=")[0].strip().strip("\"'")
-            if name.split(".")[-1].strip() == wanted or (not name and table.endswith(wanted)):
-                here = ".".join(filter(None, [table, name]))
-                if here == key or line.startswith("["):
-                    return f"{self.name}:{number}"
-                fallback = fallback or number
-            elif line.startswith("[") and table == key.split("[", maxsplit=1)[0]:
-                return f"{self.name}:{number}"
-        return f"{self.name}:{fallback}" if fallback else self.name
+        """`FILE:LINE` of a key, of the table around it where it has no line, or just the file."""
+        while key and key not in self.lines:
+            key = key[: max(key.rfind("."), key.rfind("["), 0)]
+        return f"{self.name}:{self.lines[key]}" if key else self.name
+
+
+def _plain(name: str) -> str:
+    return ".".join(part.strip().strip("\"'") for part in name.split("."))
 
 
 @dataclass(slots=True)
@@ -138,7 +152,7 @@ class _Reader:
     def _misspelt_section(self, name: str, table: Mapping[str, object]) -> None:
         if name in table:
             return
-        for other in difflib.get_close_matches(name, table, n=1, cutoff=0.85):
+        for other in difflib.get_close_matches(name, table, n=1, cutoff=0.8):
             self._problem(other, f"unknown section; did you mean {name!r}?")
 
     def _struct(self, cls: type[_StructT], table: object, path: str) -> _StructT | None:
@@ -164,7 +178,7 @@ class _Reader:
                     values[name] = inner
             else:
                 self._leaf(info.type, table, key, values)
-            if name not in values and info.required:
+            if info.required and name not in values and name not in table:
                 self._problem(key, "is missing")
         return cls(**values) if len(self.problems) == before else None
 
@@ -183,6 +197,9 @@ class _Reader:
             value, origin, strict = self.options[key], "option", True
         elif "[" not in key and variable in self.environ:
             value, origin, strict = _from_text(self.environ[variable], kind), f"environment {variable}", False
+        elif name in table and key in ENVIRONMENT_ONLY:
+            self._problem(key, f"is taken from {variable} only; use {ENVIRONMENT_ONLY[key]} instead")
+            return
         elif name in table:
             value, origin, strict = table[name], self.source.place(key), True
         elif self.environ.get(_SYSTEMD.get(key, "")):
@@ -193,7 +210,7 @@ class _Reader:
             values[name] = msgspec.convert(value, kind, strict=strict, dec_hook=_decode)
             self.origins[key] = origin
         except msgspec.ValidationError as error:
-            self.problems.append(Problem(origin, key, _reason(error)))
+            self.problems.append(Problem(origin, key, _reason(error, kind)))
 
     def _problem(self, key: str, message: str) -> None:
         self.problems.append(Problem(self.source.place(key), key, message))
@@ -221,9 +238,18 @@ def _decode(kind: type, value: object) -> object:
     raise ValueError("must be a text that is not empty")
 
 
-def _reason(error: msgspec.ValidationError) -> str:
+def _reason(error: msgspec.ValidationError, kind: object) -> str:
+    """What msgspec says as part of a sentence; a choice names what may be chosen."""
     text = str(error).replace("`", "").partition(" - at ")[0]
+    if choices := _choices(kind):
+        return f"must be one of {', '.join(choices)}"
     return text[:1].lower() + text[1:]
+
+
+def _choices(kind: object) -> tuple[str, ...]:
+    if get_origin(kind) is Literal:
+        return get_args(kind)
+    return next(filter(None, map(_choices, get_args(kind))), ())
 
 
 def keys() -> Iterator[tuple[str, object, object]]:

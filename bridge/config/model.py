@@ -143,3 +143,6 @@ SECTIONS: dict[str, type[Struct]] = {
     "services.service_mongoose_system_metrics": ServiceSection,
     "bridge": BridgeSection,
 }
+
+ENVIRONMENT_ONLY = {"bridge.cookie": "bridge.cookie_file"}
+"""Keys that a file must not hold, and the one to use there: the cookie opens the whole cluster."""

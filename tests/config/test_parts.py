@@ -1,0 +1,164 @@
+"""What commands need is made from the settings, with every problem told at once and no secret in any of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bridge.config.access import access, default_name
+from bridge.config.destinations import destinations
+from bridge.config.errors import ConfigError
+from bridge.config.load import Loaded, load
+from bridge.delivery.ga4 import GLOBAL_ENDPOINT
+from bridge.erlang.names import NodeName
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+EU = "https://region1.google-analytics.com/mp/collect"
+
+
+@pytest.fixture
+def environ(tmp_path: Path) -> dict[str, str]:
+    """A home with a cookie, and nothing else."""
+    cookie = tmp_path / ".erlang.cookie"
+    cookie.write_text("monster")
+    cookie.chmod(0o400)
+    return {"HOME": str(tmp_path)}
+
+
+def loaded(tmp_path: Path, text: str, environ: dict[str, str] | None = None, **options: object) -> Loaded:
+    path = tmp_path / "bridge.toml"
+    path.write_text(text)
+    return load(path, environ or {}, {f"bridge.{name}": value for name, value in options.items()})
+
+
+def test_entries_cookie_and_own_name_are_found(tmp_path: Path, environ: dict[str, str]) -> None:
+    found = access(loaded(tmp_path, '[bridge]\nnodes = ["mim@localhost", "mim2@localhost:9100"]\n'), environ)
+    assert found.entries == (NodeName("mim", "localhost"), NodeName("mim2", "localhost", 9100))
+    assert str(found.own_name) == "mongooseim_bridge@localhost"
+    assert not found.named
+    assert found.tls is None
+    assert "monster" not in repr(found)
+
+
+def test_vm_args_of_the_installation_give_node_cookie_and_epmd_port(tmp_path: Path) -> None:
+    vm_args = tmp_path / "vm.args"
+    vm_args.write_text("-sname mim@localhost\n-setcookie monster\n-erl_epmd_port 4000\n")
+    found = access(loaded(tmp_path, f'[bridge]\nvm_args = "{vm_args}"\n'), {"HOME": str(tmp_path)})
+    assert [str(entry) for entry in found.entries] == ["mim@localhost"]
+    assert found.cookie.secret.reveal() == "monster"
+    assert found.epmd_port == 4000
+
+
+def test_nodes_that_are_named_beat_vm_args(tmp_path: Path) -> None:
+    vm_args = tmp_path / "vm.args"
+    vm_args.write_text("-sname mim@localhost\n-setcookie monster\n")
+    text = f'[bridge]\nvm_args = "{vm_args}"\nnodes = ["other@localhost"]\n'
+    assert [str(entry) for entry in access(loaded(tmp_path, text), {}).entries] == ["other@localhost"]
+
+
+@pytest.mark.parametrize(
+    ("entry", "own_long"),
+    [("mim@localhost", False), ("mim@shorthost", False), ("mim@host.example.org", True), ("mim@10.0.0.1", True)],
+)
+def test_the_own_name_has_the_style_of_the_cluster(entry: str, *, own_long: bool) -> None:
+    assert default_name(NodeName.parse(entry)).long is own_long
+
+
+def test_all_problems_of_reaching_the_cluster_are_told_at_once(tmp_path: Path) -> None:
+    text = '[bridge]\nnodes = ["mim", "a@short", "b@long.example"]\n[bridge.tls]\ncacertfile = "/nothing/ca.pem"\n'
+    with pytest.raises(ConfigError) as caught:
+        access(loaded(tmp_path, text), {"HOME": str(tmp_path)})
+    told = [(problem.key, problem.where.rpartition(":")[2]) for problem in caught.value.problems]
+    assert told == [
+        ("bridge.cookie_file", ""),
+        ("bridge.nodes", "2"),
+        ("bridge.nodes", "2"),
+        ("bridge.tls.cacertfile", "4"),
+    ]
+
+
+def test_a_name_of_the_cluster_is_refused_as_our_own(tmp_path: Path, environ: dict[str, str]) -> None:
+    text = '[bridge]\nnodes = ["mim@localhost"]\nname = "mim@localhost"\n'
+    with pytest.raises(ConfigError, match="a name of its own"):
+        access(loaded(tmp_path, text), environ)
+
+
+def test_destinations_from_every_place_that_a_secret_can_be_in(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("from-file\n")
+    secret.chmod(0o400)
+    text = f"""
+[services.service_mongoose_system_metrics]
+tracking_id.id = "G-AAAA1"
+tracking_id.secret = "inline"
+[[bridge.destinations]]
+measurement_id = "G-AAAA2"
+api_secret_file = "{secret}"
+endpoint = "{EU}"
+[[bridge.destinations]]
+measurement_id = "G-AAAA3"
+api_secret_env = "GA4"
+"""
+    found = destinations(loaded(tmp_path, text), {"GA4": "from-environment"})
+    assert [(each.measurement_id, each.secret.reveal(), each.endpoint) for each in found] == [
+        ("G-AAAA1", "inline", GLOBAL_ENDPOINT),
+        ("G-AAAA2", "from-file", EU),
+        ("G-AAAA3", "from-environment", GLOBAL_ENDPOINT),
+    ]
+    assert "inline" not in repr(found)
+
+
+def test_no_destination_is_fine(tmp_path: Path) -> None:
+    assert destinations(loaded(tmp_path, ""), {}) == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('[services.service_mongoose_system_metrics]\ntracking_id.id = "G-AAAA"', ("tracking_id", "no secret")),
+        ('[services.service_mongoose_system_metrics]\ntracking_id.secret = "hush"', ("tracking_id.id", "is missing")),
+        ('[[bridge.destinations]]\nmeasurement_id = "G-AAAA"', ("destinations[0]", "no secret")),
+        (
+            '[[bridge.destinations]]\nmeasurement_id = "G-AAAA"\napi_secret = "hush"\napi_secret_env = "X"',
+            ("destinations[0]", "not 2"),
+        ),
+        (
+            '[[bridge.destinations]]\nmeasurement_id = "G-AAAA"\napi_secret_env = "NOT_SET"',
+            ("destinations[0].api_secret_env", "NOT_SET is not set"),
+        ),
+        (
+            '[[bridge.destinations]]\nmeasurement_id = "G-AAAA"\napi_secret_file = "/nothing"',
+            ("destinations[0].api_secret_file", "cannot be read"),
+        ),
+        (
+            '[[bridge.destinations]]\nmeasurement_id = "G-AAAA"\napi_secret = "hush"\nendpoint = "ftp://x"',
+            ("destinations[0]", "endpoint"),
+        ),
+        (
+            '[[bridge.destinations]]\nmeasurement_id = "G-AAAA"\napi_secret = "hush"\n' * 2,
+            ("destinations[1]", "configured twice"),
+        ),
+    ],
+)
+def test_a_destination_that_cannot_be_used_is_told_with_its_key(
+    tmp_path: Path, text: str, words: tuple[str, ...]
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        destinations(loaded(tmp_path, text), {})
+    (problem,) = caught.value.problems
+    for word in words:
+        assert word in str(problem)
+    assert "hush" not in str(problem)
+
+
+def test_a_secret_file_that_others_can_read_gets_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("hush")
+    secret.chmod(0o644)
+    text = f'[[bridge.destinations]]\nmeasurement_id = "G-AAAA"\napi_secret_file = "{secret}"'
+    assert len(destinations(loaded(tmp_path, text), {})) == 1
+    assert "chmod 0400" in caplog.text
+    assert "hush" not in caplog.text
