@@ -37,7 +37,7 @@ _IN_FLIGHT: Final = 4
 _OTHERS_SECONDS: Final = 0.1
 """How often to look whether another process has sent what it holds."""
 _LEAST_SECONDS: Final = 1.0
-"""No request is begun with less time than this."""
+"""No request is begun with less time than this, unless the caller says otherwise."""
 
 
 @dataclass(slots=True)
@@ -71,6 +71,7 @@ async def deliver(
     *,
     seconds: float,
     health: Health,
+    least: float | None = None,
     ambiguity: Ambiguity = "retry",
     uniform: Callable[[float, float], float] = random.uniform,
 ) -> tuple[Outcome, ...]:
@@ -84,6 +85,7 @@ async def deliver(
         sender: open.
         seconds: how long to go on; requests are cut at the end of it.
         health: kept by the caller between calls.
+        least: seconds that have to be left for a request to begin; with the sender's `total_seconds` none is cut.
         ambiguity: what to do with a request that may have been counted.
         uniform: randomness for the back-off.
 
@@ -93,7 +95,8 @@ async def deliver(
     Raises:
         StoreError: the queue cannot be used.
     """
-    terms = _Terms(store.queue, sender, health, seconds, ambiguity, uniform)
+    least = min(_LEAST_SECONDS, seconds / 2) if least is None else least
+    terms = _Terms(store.queue, sender, health, seconds, least, ambiguity, uniform)
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(_Drain(destination, terms).run()) for destination in destinations]
@@ -117,6 +120,7 @@ class _Terms:
     sender: Sender
     health: Health
     seconds: float
+    least: float
     ambiguity: Ambiguity
     uniform: Callable[[float, float], float]
 
@@ -131,7 +135,7 @@ class _Drain:
         self._failures = terms.health.failures
         self._owner = secrets.token_hex(8)
         self._end = asyncio.get_running_loop().time() + terms.seconds
-        self._least = min(_LEAST_SECONDS, terms.seconds / 2)
+        self._least = terms.least
         self._events = dict.fromkeys(Verdict, 0)
         self._error: str | None = None
         self._retry_in: float | None = None
