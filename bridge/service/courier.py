@@ -137,6 +137,7 @@ class _Courier:
             self._sender,
             seconds=STRETCH,
             health=self._health,
+            least=self._sender.total_seconds,
             ambiguity=self._ambiguity,
         )
         told(outcome)
