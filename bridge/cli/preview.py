@@ -31,7 +31,7 @@ def command(app: AppContext, form: str) -> None:
 
     from bridge.report.json_log import as_json  # noqa: PLC0415
 
-    report = asyncio.run(_preview(app))
+    report = asyncio.run(current_report(app))
     for note in report.notes:
         click.echo(f"note: {note}", err=True)
     if form == "json":
@@ -42,7 +42,12 @@ def command(app: AppContext, form: str) -> None:
         click.echo(_as_table(app, report))
 
 
-async def _preview(app: AppContext) -> Report:
+async def current_report(app: AppContext) -> Report:
+    """The report as it would be made now; nothing is kept.
+
+    Raises:
+        NoNodeAnswered: there is nothing to report.
+    """
     from bridge.service.reporting import ask_cluster, build_report  # noqa: PLC0415 - as above
 
     bridge = app.settings.bridge

@@ -192,8 +192,15 @@ def _settle(connection: sqlite3.Connection, destination: int, owner: str, settle
             else:
                 _bury(connection, destination, one, now)
     connection.executemany(
-        "UPDATE outcomes SET delivered = delivered + ?, settled_at = ? WHERE report = ? AND destination = ?",
-        [(events, now, report, destination) for report, events in delivered.items()],
+        """
+        UPDATE outcomes SET delivered = delivered + :more, settled_at = :now,
+        error = CASE WHEN delivered + :more < events THEN error END
+        WHERE report = :report AND destination = :destination
+        """,
+        [
+            {"more": events, "now": now, "report": report, "destination": destination}
+            for report, events in delivered.items()
+        ],
     )
     if lost:
         drop(connection, lost, Drop.AMBIGUOUS, now)

@@ -32,20 +32,20 @@ class DestinationRecord:
 
     id: str
     name: str
-    batches: int
-    events: int
-    bytes: int
-    oldest: int | None
+    batches: int = 0
+    events: int = 0
+    bytes: int = 0
+    oldest: int | None = None
     """Collection time of the oldest report that waits."""
-    delivered_at: int | None
-    error: str | None
-    error_at: int | None
-    retry_at: int | None
+    delivered_at: int | None = None
+    error: str | None = None
+    error_at: int | None = None
+    retry_at: int | None = None
     """Set while the destination fails."""
-    dead_batches: int
-    dead_events: int
+    dead_batches: int = 0
+    dead_events: int = 0
     """Refused for good; in the history as long as their reports are."""
-    drops: tuple[Dropped, ...]
+    drops: tuple[Dropped, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

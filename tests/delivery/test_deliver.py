@@ -96,7 +96,7 @@ async def test_after_a_passing_fault_everything_has_arrived_once(store: Store, f
         assert arrived(emulator) == once(60, "x")
     found = recorded(store, number)
     assert found is not None
-    assert [(one.delivered, one.queued) for one in found[0].outcomes] == [(60, 0)]
+    assert [(one.delivered, one.queued, one.error) for one in found[0].outcomes] == [(60, 0, None)]
 
 
 async def test_an_answer_that_is_cut_may_count_twice_and_never_less_than_once(store: Store) -> None:

@@ -1,0 +1,132 @@
+"""`validate`: GA4's validator judges the current report; its messages are mapped back to the events."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from bridge.cli.context import DONE, AppContext, pass_app
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bridge.delivery.ga4 import Ga4Destination
+    from bridge.delivery.sender import Sender
+    from bridge.delivery.validation import Message
+    from bridge.report.model import Report
+
+OBJECTIONS: Final = 1
+_ANY_CLIENT_ID: Final = "1.1"
+"""Stands in for the random Client ID before the first report has made it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What the validator behind one destination said; `error` where it said nothing."""
+
+    destination: str
+    requests: int
+    messages: tuple[Message, ...]
+    error: str | None = None
+
+    @property
+    def dropped(self) -> int:
+        """Messages about what GA4 would drop; any Client ID is taken."""
+        return sum(message.field != "client_id" for message in self.messages)
+
+
+@click.command(name="validate")
+@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", help="Form of the result.")
+@click.pass_context
+@pass_app
+def command(app: AppContext, ctx: click.Context, form: str) -> None:
+    """Send the current report to GA4's validator (/debug/mp/collect), which records nothing, and show its messages.
+
+    Every recommendation is enforced: it also objects to a Client ID that is not of the form <number>.<number>, as the
+    persistent id of a cluster, which GA4 takes all the same. The measurement id and the API secret are not checked.
+    Exits with 1 when there is any other objection, or the validator cannot be asked.
+    """
+    import asyncio  # noqa: PLC0415 - `--help` does not need it
+
+    from bridge.service.consent import require  # noqa: PLC0415
+
+    require(app.settings.service, app.environ)
+    if not app.destinations:
+        raise click.UsageError("there is no destination to validate for; set tracking_id or [[bridge.destinations]]")
+    report, judged = asyncio.run(_validate(app))
+    click.echo(_as_json(report, judged) if form == "json" else _as_text(report, judged))
+    ctx.exit(OBJECTIONS if any(one.error or one.dropped for one in judged) else DONE)
+
+
+async def _validate(app: AppContext) -> tuple[Report, list[Judged]]:
+    from bridge.cli.preview import NO_ID_YET, current_report  # noqa: PLC0415 - as above
+    from bridge.service.reporting import make_sender  # noqa: PLC0415
+
+    report = await current_report(app)
+    if report.client_id == NO_ID_YET:
+        report = replace(report, client_id=_ANY_CLIENT_ID)
+    async with make_sender(app.settings.bridge, app.environ) as sender:
+        return report, [await _judge(sender, destination, report) for destination in app.destinations]
+
+
+async def _judge(sender: Sender, destination: Ga4Destination, report: Report) -> Judged:
+    from bridge.delivery.errors import DestinationError, SendError  # noqa: PLC0415 - as above
+    from bridge.delivery.validation import messages, validation_request  # noqa: PLC0415
+
+    found: list[Message] = []
+    batches = destination.batches(report)
+    try:
+        for batch in batches:
+            request = validation_request(destination, batch.body, report.collected_at)
+            answer = await sender.send(request, sender.total_seconds)
+            found += messages(answer, batch, request.peer)
+    except (DestinationError, SendError) as error:
+        return Judged(destination.name, len(batches), tuple(found), str(error))
+    return Judged(destination.name, len(batches), tuple(found))
+
+
+def _as_json(report: Report, judged: Sequence[Judged]) -> str:
+    return json.dumps(
+        [
+            {
+                "destination": one.destination,
+                "requests": one.requests,
+                "error": one.error,
+                "messages": [
+                    {**asdict(message), "name": None if message.event is None else report.events[message.event].name}
+                    for message in one.messages
+                ],
+            }
+            for one in judged
+        ],
+        indent=2,
+    )
+
+
+def _as_text(report: Report, judged: Sequence[Judged]) -> str:
+    from bridge.report.table import table  # noqa: PLC0415 - as above
+
+    lines = []
+    for one in judged:
+        told = f"{len(one.messages)} objections" if one.messages else "no objection"
+        lines.append(f"{one.destination}: {one.error or f'{told} to {len(report.events)} events'}")
+    # What every request has in common is objected to in every request.
+    times = Counter(
+        (one.destination, _place(report, message), message.code, message.description)
+        for one in judged
+        for message in one.messages
+    )
+    if times:
+        headers = ("destination", "about", "code", "message", "times")
+        lines += ["", table(headers, [(*row, count) for row, count in times.items()]).rstrip()]
+    return "\n".join(lines)
+
+
+def _place(report: Report, message: Message) -> str:
+    if message.event is None:
+        return message.field or "request"
+    return f"event {message.event} {report.events[message.event].name}"
