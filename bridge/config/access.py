@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from msgspec import UnsetType
+
 from bridge.config.cookie import Cookie, find_cookie
 from bridge.config.errors import ConfigError, Problem
 from bridge.config.vm_args import VmArgs, read_vm_args
@@ -17,7 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from bridge.config.load import Loaded
-    from bridge.erlang.tls import TlsOptions
+    from bridge.erlang.node import Node
+    from bridge.erlang.tls_args import DistTls
 
 _T = TypeVar("_T")
 
@@ -35,8 +38,19 @@ class Access:
     named: bool
     """Whether the name was given on the command line, for this run."""
     cookie: Cookie
-    tls: TlsOptions | None
+    tls: DistTls | None
     epmd_port: int | None
+
+    def node(self, name: str | None) -> Node:
+        """A hidden node that joins with this; without a name the first peer lends one.
+
+        Args:
+            name: `name@host`, for a node that listens.
+        """
+        from bridge.erlang.node import Node  # noqa: PLC0415 - asyncio costs more than all else at start-up
+
+        tls, server = self.tls or (None, None)
+        return Node(name, self.cookie.secret, epmd_port=self.epmd_port, tls=tls, tls_server=server)
 
 
 def access(loaded: Loaded, environ: Mapping[str, str]) -> Access:
@@ -115,7 +129,9 @@ def default_name(entry: NodeName) -> NodeName:
     return NodeName(SERVICE_NAME, host or "localhost")
 
 
-def _tls(loaded: Loaded, vm_args: VmArgs | None) -> TlsOptions | None:
-    from bridge.config.tls import tls_options  # noqa: PLC0415 - most clusters have none
+def _tls(loaded: Loaded, vm_args: VmArgs | None) -> DistTls | None:
+    if isinstance(loaded.settings.bridge.tls, UnsetType) and not (vm_args and vm_args.tls):
+        return None
+    from bridge.config.tls import dist_tls  # noqa: PLC0415 - ssl is slow to import, and most clusters have none
 
-    return tls_options(loaded, vm_args)
+    return dist_tls(loaded, vm_args)

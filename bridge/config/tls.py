@@ -8,39 +8,51 @@ from typing import TYPE_CHECKING
 from msgspec import UnsetType
 
 from bridge.config.errors import ConfigError, Problem
-from bridge.erlang.tls import TlsOptions
+from bridge.erlang.tls import TlsOptions, TlsSetupError, client_context
+from bridge.erlang.tls_args import DistTls, from_optfile, from_words
 
 if TYPE_CHECKING:
     from bridge.config.load import Loaded
     from bridge.config.model import Tls
     from bridge.config.vm_args import VmArgs
 
+KEY = "bridge.tls"
 
-def tls_options(loaded: Loaded, vm_args: VmArgs | None) -> TlsOptions | None:
-    """The TLS options of the distribution; None for a cluster that speaks plain TCP.
+
+def dist_tls(loaded: Loaded, vm_args: VmArgs | None) -> DistTls | None:
+    """The TLS options of both sides of the distribution; None for a cluster that speaks plain TCP.
 
     Raises:
-        ConfigError: a file that is named does not exist or cannot be read.
+        ConfigError: a file is missing, unreadable or no PEM, or key and certificate do not belong together.
     """
     section = loaded.settings.bridge.tls
-    return None if isinstance(section, UnsetType) else _from_section(section, loaded)
+    where = loaded.origins.get("bridge.vm_args", "")
+    try:
+        if not isinstance(section, UnsetType):
+            where = next((place for key, place in loaded.origins.items() if key.startswith(KEY + ".")), "")
+            found = _from_section(section)
+        elif vm_args and vm_args.tls:
+            found = from_words(vm_args.words)
+        else:
+            return None
+        client_context(found.client)
+    except TlsSetupError as error:
+        raise ConfigError([Problem(where, KEY, str(error))]) from error
+    return found
 
 
-def _from_section(section: Tls, loaded: Loaded) -> TlsOptions:
-    problems = []
-    files: dict[str, Path | None] = {}
-    for name in ("cacertfile", "certfile", "keyfile"):
-        given: str | None = getattr(section, name)
-        files[name] = Path(given) if given else None
-        key = f"bridge.tls.{name}"
-        if given and not Path(given).is_file():
-            problems.append(Problem(loaded.origins.get(key, ""), key, f"there is no file {given}"))
-    if problems:
-        raise ConfigError(problems)
-    return TlsOptions(
-        files["cacertfile"],
-        files["certfile"],
-        files["keyfile"],
+def _from_section(section: Tls) -> DistTls:
+    if section.optfile:
+        return from_optfile(Path(section.optfile))
+    options = TlsOptions(
+        _path(section.cacertfile),
+        _path(section.certfile),
+        _path(section.keyfile),
         verify=section.verify,
         check_hostname=section.check_hostname,
     )
+    return DistTls(options, options)
+
+
+def _path(name: str | None) -> Path | None:
+    return Path(name) if name else None

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from bridge.config.access import SERVICE_NAME
 from bridge.erlang.errors import ErlangError
 from bridge.erlang.names import NodeName
-from bridge.erlang.node import Node
 from bridge.mongooseim.collect import collect
 from bridge.mongooseim.errors import NoNodeAnswered
 from bridge.service.reporting import hidden_node
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from bridge.config.access import Access
+    from bridge.erlang.node import Node
     from bridge.erlang.terms import Term
     from bridge.mongooseim.facts import ClusterFacts
     from bridge.service.troubles import Troubles
@@ -92,7 +92,7 @@ class Membership:
 
     async def _listen(self) -> None:
         own = self.access.own_name
-        named = Node(str(own), self.access.cookie.secret, epmd_port=self.access.epmd_port, tls=self.access.tls)
+        named = self.access.node(str(own))
         named.register(SERVICE_NAME, self._answer)
         try:
             # What is named after "localhost" is not meant for other hosts.

@@ -54,10 +54,7 @@ async def ask_cluster(access: Access, timeout: float) -> ClusterFacts:  # noqa: 
 
 def hidden_node(access: Access) -> Node:
     """Our node for a one-shot command: without a name of our own, the first peer lends one."""
-    from bridge.erlang.node import Node  # noqa: PLC0415 - as above
-
-    own_name = str(access.own_name) if access.named else None
-    return Node(own_name, access.cookie.secret, epmd_port=access.epmd_port, tls=access.tls)
+    return access.node(str(access.own_name) if access.named else None)
 
 
 @dataclass(frozen=True, slots=True)

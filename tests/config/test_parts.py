@@ -76,7 +76,7 @@ def test_all_problems_of_reaching_the_cluster_are_told_at_once(tmp_path: Path) -
         ("bridge.cookie_file", ""),
         ("bridge.nodes", "2"),
         ("bridge.nodes", "2"),
-        ("bridge.tls.cacertfile", "4"),
+        ("bridge.tls", "4"),
     ]
 
 
@@ -162,3 +162,37 @@ def test_a_secret_file_that_others_can_read_gets_a_warning(tmp_path: Path, caplo
     assert len(destinations(loaded(tmp_path, text), {})) == 1
     assert "chmod 0400" in caplog.text
     assert "hush" not in caplog.text
+
+
+def test_tls_of_the_installation_is_taken_from_vm_dist_args(tmp_path: Path) -> None:
+    (tmp_path / "vm.args").write_text("-sname mim@localhost\n-setcookie monster\n")
+    (tmp_path / "vm.dist.args").write_text("-proto_dist inet_tls\n-ssl_dist_opt client_verify verify_none\n")
+    found = access(loaded(tmp_path, f'[bridge]\nvm_args = "{tmp_path}/vm.args"\n'), {})
+    assert found.tls is not None
+    assert not found.tls.client.verify
+
+
+def test_tls_of_the_settings_beats_the_installation(tmp_path: Path, environ: dict[str, str]) -> None:
+    (tmp_path / "vm.args").write_text("-sname mim@localhost\n-setcookie monster\n")
+    (tmp_path / "vm.dist.args").write_text("-proto_dist inet_tls\n-ssl_dist_opt client_verify verify_none\n")
+    text = f'[bridge]\nvm_args = "{tmp_path}/vm.args"\n[bridge.tls]\ncheck_hostname = false\n'
+    found = access(loaded(tmp_path, text), environ)
+    assert found.tls is not None
+    assert found.tls.client.verify
+    assert not found.tls.client.check_hostname
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('optfile = "/nothing/ssl.conf"', ("/nothing/ssl.conf", "cannot be read")),
+        ('cacertfile = "/etc/hostname"', ("/etc/hostname", "PEM")),
+    ],
+)
+def test_tls_files_that_cannot_be_used_are_told(
+    tmp_path: Path, environ: dict[str, str], text: str, words: tuple[str, ...]
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        access(loaded(tmp_path, f"[bridge.tls]\n{text}\n"), environ)
+    for word in words:
+        assert word in str(caught.value)
