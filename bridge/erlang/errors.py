@@ -14,6 +14,7 @@ ErlangError
 │   ├── NameConflict            our node name is in use
 │   │   └── Simultaneous        both sides connect at the same time, and the peer's attempt goes on
 │   ├── NotRegistered           the EPMD of this host does not take our name
+│   ├── WrongNode               another node listens there
 │   ├── TlsExpected             the peer wants TLS
 │   ├── TlsNotExpected          the peer does not speak TLS
 │   ├── CertificateError        a certificate was refused, by us or by the peer
@@ -129,6 +130,13 @@ class NotRegistered(ConnectError):
 
     what = "cannot be registered with the EPMD of this host"
     remedy = "start it (epmd -daemon), and check ERL_EPMD_PORT"
+
+
+class WrongNode(ConnectError):
+    """The node that listens there has another name, and nodes are told apart by their names."""
+
+    what = "is not the node that answers there"
+    remedy = "call it by the name that it gives itself, as node() in it prints it"
 
 
 class TlsExpected(ConnectError):

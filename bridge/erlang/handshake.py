@@ -18,7 +18,7 @@ from struct import Struct, error
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from bridge.erlang import flags
-from bridge.erlang.errors import BadCookie, ConnectError, NotAllowed, ProtocolViolation, Simultaneous
+from bridge.erlang.errors import BadCookie, ConnectError, NotAllowed, ProtocolViolation, Simultaneous, WrongNode
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -135,6 +135,8 @@ class Initiator:
         name = frame[_CHALLENGE.size : _CHALLENGE.size + size].decode()
         if tag != ord("N") or len(name.encode()) != size:
             raise ProtocolViolation(self._peer, "no challenge message")
+        if name != self._peer:
+            raise WrongNode(self._peer, f"it calls itself {name}")
         if lacking := flags.missing(theirs):
             raise NotAllowed(self._peer, f"it lacks the protocol flags {lacking:#x}; OTP 24 is the oldest supported")
         self._met = (name, creation, flags.complete(theirs) & flags.OURS)

@@ -8,7 +8,9 @@ from typing import Final, NamedTuple
 from bridge.erlang.errors import BadNodeName
 
 _NAME: Final = re.compile(
-    r"(?P<name>[^@:\s/]{1,128})@(?P<host>\[[0-9A-Fa-f:.]+\]|[^@:\s/\[\]]{1,255})(?::(?P<port>\d{1,5}))?"
+    r"(?P<name>[^@:\s/]{1,128})@"
+    r"(?:(?P<ipv6>[0-9A-Fa-f]*:[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*)"
+    r"|(?P<host>\[[0-9A-Fa-f:.]+\]|[^@:\s/\[\]]{1,255})(?::(?P<port>\d{1,5}))?)"
 )
 
 
@@ -31,7 +33,7 @@ class NodeName(NamedTuple):
         port = int(match["port"]) if match and match["port"] else None
         if not match or (port is not None and not 0 < port < 65_536):
             raise BadNodeName(f"{text!r} is not a node name; it should be name@host or name@host:port")
-        return cls(match["name"], match["host"].strip("[]"), port)
+        return cls(match["name"], match["ipv6"] or match["host"].strip("[]"), port)
 
     @property
     def long(self) -> bool:

@@ -9,7 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.erlang import flags
-from bridge.erlang.errors import BadCookie, ConnectError, NameConflict, NotAllowed, ProtocolViolation, Simultaneous
+from bridge.erlang.errors import (
+    BadCookie,
+    ConnectError,
+    NameConflict,
+    NotAllowed,
+    ProtocolViolation,
+    Simultaneous,
+    WrongNode,
+)
 from bridge.erlang.handshake import Acceptor, Agreed, Initiator, digest
 from bridge.secret import Secret
 
@@ -126,6 +134,13 @@ def test_a_peer_without_the_flags_that_calls_need_is_not_allowed_and_the_flags_a
     machine.receive(b"sok")
     with pytest.raises(NotAllowed, match="0x100000000"):
         machine.receive(challenge_message(bits=OTP_28 & ~flags.SPAWN))
+
+
+def test_a_node_with_another_name_is_not_the_one_that_was_called():
+    machine = Initiator("you@elsewhere", "me@here", 7, COOKIE, challenge=1)
+    machine.receive(b"sok")
+    with pytest.raises(WrongNode, match="you@there"):
+        machine.receive(challenge_message())
 
 
 def test_the_digest_flag_stands_for_the_whole_set_of_otp_25():

@@ -69,6 +69,8 @@ def test_the_port_of_epmd_is_that_of_the_environment(value, port):
         ("a@127.0.0.1:1", NodeName("a", "127.0.0.1", 1), True),
         ("a@[::1]:25000", NodeName("a", "::1", 25000), True),
         ("a@[fe80::1]", NodeName("a", "fe80::1"), True),
+        ("a@::1", NodeName("a", "::1"), True),
+        ("a@2001:db8::25", NodeName("a", "2001:db8::25"), True),
     ],
 )
 def test_node_names_are_taken_apart(text, name, long):
