@@ -28,6 +28,10 @@ PERIOD = 10_800.0
 ANY_PORT = HealthSection(port=0)
 
 
+STANDARD = "http://127.0.0.1:9/mp/collect"
+"""Nobody listens there."""
+
+
 async def facts_of(cluster: StubCluster) -> ClusterFacts:
     """What the bridge learns of a cluster."""
     environ = {**cluster.environ, "MONGOOSEIM_BRIDGE_EPMD_PORT": str(cluster.epmd_port)}
@@ -64,9 +68,7 @@ class Installation:
             return facts
 
         log_dir = self.directory / "log"
-        made = await make_report(
-            collect, self.store, self.destinations, log_dir, aggregate_modules=aggregate_modules
-        )
+        made = await make_report(collect, self.store, self.destinations, log_dir, aggregate_modules=aggregate_modules)
         self.reported(made)
         return made
 

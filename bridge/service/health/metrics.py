@@ -6,7 +6,6 @@ of the process is used.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from prometheus_client import CollectorRegistry, ProcessCollector
@@ -46,20 +45,20 @@ class Metrics:
         return encode(self._registry), content_type
 
 
-@dataclass(frozen=True, slots=True)
 class ServiceCollector(Collector):
     """The metrics of the service, read at the moment of the scrape."""
 
-    state: ServiceState
-    store: Store
+    def __init__(self, state: ServiceState, store: Store) -> None:
+        self._state = state
+        self._store = store
 
     def collect(self) -> Iterable[Metric]:
         """Every metric; those of the queue are left out while the state file cannot be read."""
         yield InfoMetricFamily(PREFIX.rstrip("_"), "The running release.", value={"version": __version__})
-        now = self.store.clock.wall()
+        now = self._store.clock.wall()
         yield from self._service(now)
         try:
-            destinations = records.status(self.store).destinations
+            destinations = records.status(self._store).destinations
         except StoreError:
             destinations = None
         yield _gauge("state_readable", "Whether the state file can be read.", destinations is not None)
@@ -67,7 +66,7 @@ class ServiceCollector(Collector):
             yield from self._deliveries(destinations, now)
 
     def _service(self, now: int) -> Iterator[Metric]:
-        state = self.state
+        state = self._state
         yield _gauge("ready", "Whether /readyz says ready.", not_ready(state, now) is None)
         yield _gauge("start_time_seconds", "When the service started.", state.started_at / MICROSECONDS)
         yield _gauge("period_seconds", "Time between reports.", state.period)
@@ -95,7 +94,7 @@ class ServiceCollector(Collector):
             "Events by what became of them: delivered or rejected since the start, dropped over all time.",
             labels=("destination", "outcome", "reason"),
         )
-        for one in self.state.destinations.values():
+        for one in self._state.destinations.values():
             events.add_metric([one.name, "delivered", ""], one.delivered)
             events.add_metric([one.name, "rejected", ""], one.rejected)
         for record in destinations:

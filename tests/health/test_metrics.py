@@ -1,0 +1,155 @@
+"""The exposition, read back with Prometheus' own parser."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import prometheus_client
+import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
+from prometheus_client.parser import text_string_to_metric_families as parse
+
+from bridge.delivery.store import Store
+from bridge.emulator.server import Emulator
+from bridge.mongooseim.facts import Unreachable
+from tests.delivery.support import DAY, HOUR, NOW, destination
+from tests.health.support import PERIOD, Installation
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    import httpx
+    from prometheus_client import Metric
+
+    from bridge.mongooseim.facts import ClusterFacts
+    from bridge.service.health import Health
+
+Samples = dict[tuple[str, tuple[str, ...]], float]
+
+
+def samples(families: Iterable[Metric]) -> Samples:
+    """Every sample of ours by its name without the prefix, and its label values in order; each must occur once."""
+    found: Samples = {}
+    for family in families:
+        for sample in family.samples:
+            key = (sample.name.removeprefix("mongooseim_bridge_"), tuple(filter(None, sample.labels.values())))
+            assert key not in found, key
+            found[key] = sample.value
+    return found
+
+
+async def scrape(client: httpx.AsyncClient, health: Health) -> Samples:
+    answer = await client.get(f"{health.address}/metrics")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith("text/plain; version=")
+    return samples(parse(answer.text))
+
+
+async def test_before_the_first_report_nothing_is_made_up(
+    installation: Installation, client: httpx.AsyncClient
+) -> None:
+    async with installation.health as health:
+        found = await scrape(client, health)
+    names = {name for name, _ in found}
+    assert not names & {"last_report_time_seconds", "last_report_duration_seconds", "last_report_events", "nodes"}
+    assert found["ready", ()] == 0
+    assert found["reports_total", ()] == 0
+    assert found["failed_attempts", ()] == 0
+    assert found["start_time_seconds", ()] == NOW / 1e6
+    assert found["next_report_time_seconds", ()] == NOW / 1e6 + 300
+    assert found["state_readable", ()] == 1
+
+
+async def test_a_report_is_measured(installation: Installation, client: httpx.AsyncClient, facts: ClusterFacts) -> None:
+    away = replace(facts, unreachable=(Unreachable("mongooseim3@localhost", "refused"),))
+    installation.hands.pass_time(HOUR)
+    made = await installation.report(away)
+    async with installation.health as health:
+        found = await scrape(client, health)
+    assert found["ready", ()] == 1
+    assert found["reports_total", ()] == 1
+    assert found["last_report_time_seconds", ()] == (NOW + HOUR) / 1e6
+    assert found["last_report_duration_seconds", ()] == pytest.approx(0.123)
+    assert found["last_report_events", ()] == len(made.report.events)
+    assert found["nodes", ("asked",)] == 2
+    assert found["nodes", ("not_asked",)] == 1
+    assert found["period_seconds", ()] == PERIOD
+
+
+async def test_every_event_is_delivered_queued_or_dropped_with_its_reason(
+    tmp_path: Path, client: httpx.AsyncClient, facts: ClusterFacts
+) -> None:
+    async with Emulator() as good, Emulator(fail="503") as failing, Emulator(fail="400") as refusing:
+        places = [destination(each.url, f"G-TEST{n}") for n, each in enumerate((good, failing, refusing))]
+        installation = Installation(tmp_path, places)
+        with installation.store:
+            made = await installation.report(facts)
+            await installation.deliver()
+            events = len(made.report.events)
+            kept, waiting, refused = (place.name for place in places)
+            async with installation.health as health:
+                found = await scrape(client, health)
+                assert found["events_total", (kept, "delivered")] == events
+                assert found["events_total", (waiting, "delivered")] == 0
+                assert found["queue_events", (waiting,)] == events
+                assert found["queue_batches", (waiting,)] == -(-events // 25)
+                assert found["queue_bytes", (waiting,)] > 1000
+                assert found["queue_age_seconds", (waiting,)] == 0
+                assert found["destination_failing", (waiting,)] == 1
+                assert found["events_total", (refused, "rejected")] == events
+                assert found["last_delivery_time_seconds", (kept,)] == NOW / 1e6
+                assert ("last_delivery_time_seconds", (waiting,)) not in found
+                for name in (kept, refused):
+                    assert found["queue_events", (name,)] == found["queue_age_seconds", (name,)] == 0
+
+                installation.hands.pass_time(HOUR)
+                assert (await scrape(client, health))["queue_age_seconds", (waiting,)] == 3600
+                installation.hands.pass_time(4 * DAY)
+                await installation.deliver()
+                found = await scrape(client, health)
+                assert found["events_total", (waiting, "dropped", "expired")] == events
+                assert found["queue_events", (waiting,)] == 0
+
+
+async def test_scrapers_that_ask_for_openmetrics_get_it(
+    installation: Installation, client: httpx.AsyncClient, facts: ClusterFacts
+) -> None:
+    await installation.report(facts)
+    accept = {"Accept": "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5"}
+    async with installation.health as health:
+        answer = await client.get(f"{health.address}/metrics", headers=accept)
+    assert answer.headers["content-type"].startswith("application/openmetrics-text")
+    families = list(parse_openmetrics(answer.text))
+    assert samples(families)["reports_total", ()] == 1
+    assert all(family.documentation for family in families)
+
+
+async def test_hostile_names_do_not_break_the_format(tmp_path: Path, client: httpx.AsyncClient) -> None:
+    installation = Installation(tmp_path)
+    evil = 'x"} 1\n# HELP evil\\ <b>'
+    with Store.open(tmp_path / "state") as store:
+        store.database.write(
+            lambda connection: connection.execute(
+                "INSERT INTO destinations (key, name, retry_at) VALUES (?, ?, 1)", (evil, evil)
+            )
+        )
+    with installation.store:
+        async with installation.health as health:
+            found = await scrape(client, health)
+    assert found["destination_failing", (evil,)] == 1
+
+
+async def test_the_registry_of_the_process_stays_as_it_was(
+    installation: Installation, client: httpx.AsyncClient
+) -> None:
+    before = prometheus_client.generate_latest()
+    async with installation.health as health:
+        first, second = await scrape(client, health), await scrape(client, health)
+    assert first.keys() == second.keys()
+    assert ("process_resident_memory_bytes", ()) in first
+    names = {line.split()[2] for line in before.decode().splitlines() if line.startswith("# HELP")}
+    after = prometheus_client.generate_latest().decode()
+    assert {line.split()[2] for line in after.splitlines() if line.startswith("# HELP")} == names
+    assert "mongooseim_bridge" not in after
