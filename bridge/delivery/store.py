@@ -162,6 +162,8 @@ class Store:
             drop_expired(connection, self.clock)
             drop_beyond(connection, self._bounds, self.clock)
             self._prune(connection, number)
+            if {incarnation.node for incarnation in report.totals}.difference(report.nodes):
+                _forget_gone_nodes(connection)
             return number
 
         number = self.database.write(work)
@@ -255,6 +257,14 @@ def _replace_totals(connection: sqlite3.Connection, totals: Mapping[Incarnation,
             for stanza_type, total in counters.items()
         ],
     )
+
+
+def _forget_gone_nodes(connection: sqlite3.Connection) -> None:
+    """Forget the counters of nodes that no report in the history has seen: they were renamed or are no more.
+
+    What is only out of reach for a while keeps them for as long as the history reaches back (`history_days`).
+    """
+    connection.execute("DELETE FROM totals WHERE node NOT IN (SELECT value FROM reports, json_each(reports.nodes))")
 
 
 def _destination_row(connection: sqlite3.Connection, destination: Destination) -> int:
