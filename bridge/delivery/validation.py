@@ -34,14 +34,8 @@ class Message:
     code: str
 
 
-def validation_request(destination: Ga4Destination, body: bytes, now: int, *, strict: bool = True) -> Request:
-    """The request that asks the validator about a batch's body.
-
-    Args:
-        destination: whose endpoint's validator.
-        body: the body of a batch.
-        now: µs since 1970.
-        strict: enforce every recommendation too; else as GA4 takes the batch itself.
+def validation_request(destination: Ga4Destination, body: bytes, now: int) -> Request:
+    """The request that asks the validator about a batch's body, with every recommendation enforced.
 
     Raises:
         DestinationError: the endpoint has no validator that is known.
@@ -51,7 +45,7 @@ def validation_request(destination: Ga4Destination, body: bytes, now: int, *, st
             f"{destination.name} has no validator: GA4's is known for endpoints that end in {_COLLECT} only"
         )
     debug = replace(destination, endpoint=destination.endpoint.removesuffix(_COLLECT) + _DEBUG)
-    return debug.request(_STRICT + body.removeprefix(b"{") if strict else body, now)
+    return debug.request(_STRICT + body.removeprefix(b"{"), now)
 
 
 def messages(answer: Answer, batch: Batch, peer: str) -> tuple[Message, ...]:
