@@ -1,0 +1,84 @@
+"""`doctor`: check every step from the configuration to GA4."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import asdict
+from itertools import groupby
+from textwrap import wrap
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from bridge.cli.context import DONE, NO_NODE, NOT_ALL_DELIVERED, USAGE, AppContext, pass_app
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from bridge.service.doctor import Result
+
+WIDTH: Final = 100
+_EXIT_CODES: Final = {"configuration": USAGE, "cluster": NO_NODE, "delivery": NOT_ALL_DELIVERED}
+"""By the section of the first failure."""
+_COLOURS: Final = {"ok": "green", "warning": "yellow", "failure": "red", "skipped": "bright_black"}
+_MARGIN: Final = 32
+"""Where the text begins, after state and step."""
+
+
+@click.command(name="doctor")
+@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", help="Form of the result.")
+@click.pass_context
+@pass_app
+def command(app: AppContext, ctx: click.Context, form: str) -> None:
+    """Check every step from the configuration over the cluster to GA4, and say what is wrong and how to mend it.
+
+    Sends no report and changes nothing; takes less than half a minute, whatever hangs.
+
+    Exit codes: 0 all is ok, warnings included; else by the first section with a failure: 2 configuration, 3 cluster,
+    1 delivery (directories, queue, destinations).
+    """
+    import asyncio  # noqa: PLC0415 - `--help` does not need it
+
+    from bridge.service.doctor import examine  # noqa: PLC0415
+
+    results = asyncio.run(examine(lambda: app.loaded, app.environ))
+    click.echo(json.dumps([asdict(result) for result in results], indent=2) if form == "json" else _table(results))
+    ctx.exit(_exit_code(results))
+
+
+def _exit_code(results: Sequence[Result]) -> int:
+    failed = {result.section for result in results if result.state == "failure"}
+    return next((code for section, code in _EXIT_CODES.items() if section in failed), DONE)
+
+
+def _table(results: Sequence[Result]) -> str:
+    lines: list[str] = []
+    for (section, subject), group in groupby(results, key=lambda result: (result.section, result.subject)):
+        lines += ["", click.style(f"{section}: {_printable(subject)}" if subject else section, bold=True)]
+        # What is skipped for one reason is one line, however many steps it is.
+        for (state, found), same in groupby(group, key=lambda result: (result.state, result.found)):
+            lines += _lines(state, found, list(same))
+    counts = Counter(str(result.state) for result in results)
+    summary = ", ".join(f"{counts[state]} {state}" for state in _COLOURS if counts[state])
+    return "\n".join([*lines, "", summary]).lstrip("\n")
+
+
+def _lines(state: str, found: str, results: Sequence[Result]) -> Iterator[str]:
+    name = results[0].step if len(results) == 1 else f"{results[0].step} … {results[-1].step}"
+    told = [*_wrapped(found), *(f"  {line}" for line in _wrapped(results[0].advice))]
+    head = f"{click.style(f'{state:<8}', fg=_COLOURS[state])} {name}"
+    if len(name) > _MARGIN - 12:
+        yield f"  {head}"
+    else:
+        yield f"  {head.ljust(len(head) - len(name) + _MARGIN - 11)}{told.pop(0)}"
+    yield from (" " * _MARGIN + line for line in told)
+
+
+def _wrapped(text: str) -> list[str]:
+    return wrap(_printable(text), WIDTH - _MARGIN - 2, break_on_hyphens=False) or []
+
+
+def _printable(text: str) -> str:
+    """What nodes and endpoints say may hold anything; a terminal gets no control characters."""
+    return "".join(each if each.isprintable() else " " for each in text)
