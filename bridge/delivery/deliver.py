@@ -141,11 +141,12 @@ class _Drain:
         self._retry_in: float | None = None
 
     async def run(self) -> Outcome:
-        try:
-            if await self._patience_is_over():
-                await self._drain()
-        finally:
-            self._queue.release(self._owner)
+        if self._queue.waiting(self._destination.id).batches:
+            try:
+                if await self._patience_is_over():
+                    await self._drain()
+            finally:
+                self._queue.release(self._owner)
         waiting = self._queue.waiting(self._destination.id)
         return Outcome(
             self._destination.id,
@@ -163,9 +164,9 @@ class _Drain:
 
     async def _patience_is_over(self) -> bool:
         """Wait for what an earlier Retry-After asked for, perhaps of another process; False when that is too long."""
-        waiting = self._queue.waiting(self._destination.id)
-        seconds = (waiting.not_before - self._queue.now()) / MICROSECONDS
-        return not waiting.batches or seconds <= 0 or await self._pause(seconds)
+        until = self._queue.waiting(self._destination.id).not_before
+        seconds = (until - self._queue.now()) / MICROSECONDS
+        return seconds <= 0 or await self._pause(seconds)
 
     async def _pause(self, seconds: float) -> bool:
         """Wait before the next attempt; False when the time is up before that."""
@@ -196,7 +197,7 @@ class _Drain:
         while rest and self._left() >= self._least:
             together = 1 if self._destination.id in self._failures else _IN_FLIGHT
             group, rest = rest[:together], rest[together:]
-            attempts = await asyncio.gather(*map(self._attempt, group))
+            attempts = await self._attempt_all(group)
             pause = self._judged(attempts)
             settled = [attempt.settled for attempt in attempts]
             # One wait for the disk per claim: what a power failure undoes of the rest is sent again.
@@ -205,6 +206,16 @@ class _Drain:
             if pause:
                 return pause
         return None
+
+    async def _attempt_all(self, group: Sequence[Claimed]) -> list[_Attempt]:
+        tasks = [asyncio.ensure_future(self._attempt(batch)) for batch in group]
+        try:
+            return await asyncio.gather(*tasks)
+        except asyncio.CancelledError:
+            # What has been answered is known, and must not be sent again because something beside it was cancelled.
+            settled = [task.result().settled for task in tasks if task.done() and not task.cancelled()]
+            self._queue.settle(self._destination.id, self._owner, settled)
+            raise
 
     async def _attempt(self, batch: Claimed) -> _Attempt:
         request = self._destination.request(batch.body, self._queue.now())

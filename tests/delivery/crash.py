@@ -92,7 +92,9 @@ async def make_report(store: Store, place: Place, url: str, tag: str) -> None:
         (stanzas,) = stanza_counts(previous, current)
         events = [Event("module_with_opt", {"module": f"{tag}.{number}"}) for number in range(EVENTS)]
         events.append(Event("xmpp_stanza_count", {"total": stanzas.total, "increment": stanzas.increment}))
-        made = Report(store.client_id(), time.time_ns() // 1000, tuple(events), remember(previous, current))
+        made = Report(
+            store.client_id(), time.time_ns() // 1000, tuple(events), remember(previous, current), (NODE.node,)
+        )
         prepared = prepare(place.logs, made.events)
         number = store.add(made, to)
         prepared.publish()

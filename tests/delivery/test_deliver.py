@@ -14,6 +14,7 @@ import pytest
 import trustme
 
 from bridge.delivery.deliver import Health, deliver
+from bridge.delivery.destination import Answer, Request
 from bridge.delivery.errors import StoreError
 from bridge.delivery.records import report as recorded
 from bridge.delivery.records import status
@@ -251,6 +252,32 @@ async def test_cancelled_it_lets_go_of_what_it_holds(store: Store) -> None:
     assert (waiting.batches, waiting.claimed) == (4, 0)
 
 
+class Counting(Sender):
+    """Counts the answers that have come."""
+
+    answers = 0
+
+    async def send(self, request: Request, seconds: float) -> Answer:
+        answer = await super().send(request, seconds)
+        self.answers += 1
+        return answer
+
+
+async def test_cancelled_it_keeps_what_was_answered(store: Store) -> None:
+    async with Emulator(fail="ok*3; hang*1") as emulator, Counting() as sender:
+        to = destination(emulator.url)
+        keep(store, report(100), [to])
+        delivering = asyncio.create_task(deliver(store, [to], sender, seconds=20, health=Health()))
+        await until(lambda: sender.answers == 3)
+        delivering.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await delivering
+        emulator.fail = ""
+        (outcome,) = await send_all(store, [to])
+        assert outcome.delivered == 25
+        assert arrived(emulator) == once(100, "x")
+
+
 async def test_a_poisonous_batch_does_not_stop_the_others(store: Store) -> None:
     taken: list[bytes] = []
 
@@ -366,3 +393,22 @@ async def test_a_proxy_that_refuses_only_delays(store: Store) -> None:
         assert "407" in (outcome.error or "")
         (outcome,) = await send_all(store, [to])
         assert arrived(emulator) == once(30, "x")
+
+
+@pytest.mark.parametrize("fault", ["", "500*1", "429:retry-after=1*1", "302*1", "400*1", "drop*1", "cut*1", "hang*1"])
+async def test_no_log_line_outcome_or_file_has_the_secret_at_any_level(
+    store: Store, tmp_path: Path, caplog: pytest.LogCaptureFixture, fault: str
+) -> None:
+    caplog.set_level(logging.NOTSET)
+    for name in ("httpx", "httpcore", "httpcore.http11", "httpcore.connection", "bridge", "asyncio"):
+        caplog.set_level(logging.DEBUG, name)
+    async with Emulator(fail=fault) as emulator:
+        to = destination(emulator.url)
+        keep(store, report(30), [to])
+        outcomes = await send_all(store, [to], total_seconds=0.5)
+    assert len(caplog.records) > 10
+    assert SECRET not in caplog.text
+    assert SECRET not in repr(outcomes) + repr(status(store)) + repr(to)
+    store.close()
+    for path in (tmp_path / "state").iterdir():
+        assert SECRET.encode() not in path.read_bytes()

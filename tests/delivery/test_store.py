@@ -73,7 +73,7 @@ def test_the_totals_are_those_of_the_last_report(store: Store) -> None:
         Incarnation("a@host", 1): {"xmppMessageSent": 2**63 - 1, "xmppIqSent": 0},
         Incarnation("a@host", 2): {"xmppIqSent": 4},
     }
-    store.add(Report("1.2", NOW, (), several), [])
+    store.add(Report("1.2", NOW, (), several, nodes=("a@host",)), [])
     assert store.stanza_totals() == several
 
 
