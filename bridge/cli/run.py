@@ -25,9 +25,9 @@ def command(app: AppContext) -> None:
     """
     import os  # noqa: PLC0415 - `--help` does not need it
 
-    from bridge.service.signals import hold_early_signals  # noqa: PLC0415
+    from bridge.service.signals import handle_early_signals  # noqa: PLC0415
 
-    hold_early_signals()
+    handle_early_signals()
 
     import asyncio  # noqa: PLC0415 - takes its time, and early signals must not end us
 

@@ -13,16 +13,16 @@ from bridge.delivery.errors import StoreError
 from bridge.delivery.store import NEXT_REPORT_AT, SERVICE_SEEN_AT
 from bridge.log import Line
 from bridge.mongooseim.errors import NoNodeAnswered
-from bridge.service.membership import Membership
 from bridge.service.reporting import OWN_REPORTER_ON, make_report
 from bridge.service.schedule import Schedule, backoff
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Callable, Iterator
 
+    from bridge.config.access import Access
     from bridge.delivery.store import Store
-    from bridge.erlang.terms import Term
     from bridge.mongooseim.facts import ClusterFacts
+    from bridge.service.membership import Membership
     from bridge.service.plan import Plan
     from bridge.service.reporting import Made
     from bridge.service.state import ServiceState
@@ -34,6 +34,7 @@ LONGEST_REPORT: Final = 120.0
 """Seconds beyond four times the deadline of a node (entries, members, and both again by the nodes seen last)."""
 SLACK: Final = 10.0
 """Seconds that the loop may be late before it counts as stuck."""
+FACT_MISSING: Final = "the node could not tell; what it would have said is missing from the report"
 ROUND: Final = 30.0
 """Seconds between rounds of the loop when nothing is due: it tells that it is alive, and tries to be a node again."""
 
@@ -47,7 +48,9 @@ class ReportLoop:
         store: Store,
         state: ServiceState,
         troubles: Troubles,
+        *,
         made: Callable[[Made], None],
+        enter: Callable[[Access], Membership],
     ) -> None:
         """Prepare; the schedule begins now.
 
@@ -57,6 +60,7 @@ class ReportLoop:
             state: what is told of each attempt.
             troubles: where it is told what is wrong.
             made: told of every report that may be delivered.
+            enter: gives a membership in the cluster that is reached so.
         """
         self._loop = asyncio.get_running_loop()
         self._plan = plan
@@ -64,6 +68,7 @@ class ReportLoop:
         self._state = state
         self._troubles = troubles
         self._made = made
+        self._enter = enter
         self._start = self._loop.time()
         self._schedule = Schedule.of(plan.settings.service, self._start)
         self._due = self._schedule.first
@@ -104,16 +109,12 @@ class ReportLoop:
         self._plan = plan
         self._woken.set()
 
-    async def run(self, answer: Callable[[Term], Awaitable[Term]]) -> None:
-        """Report until stopped.
-
-        Args:
-            answer: answers what peers ask of our node.
-        """
+    async def run(self) -> None:
+        """Report until stopped."""
         try:
             while not self._stopped.is_set():
                 self._tell_next()
-                await self._join(answer)
+                await self._join()
                 await self._until_something_to_do()
                 if not self._stopped.is_set() and self._is_due():
                     await self._attempt()
@@ -123,13 +124,13 @@ class ReportLoop:
             if self._membership:
                 await self._membership.leave()
 
-    async def _join(self, answer: Callable[[Term], Awaitable[Term]]) -> None:
+    async def _join(self) -> None:
         """Be in the cluster under the name and with the cookie of the plan, so that we can be called at any time."""
         if self._membership and self._membership.access != self._plan.access:
             await self._membership.leave()
             self._membership = None
         if self._membership is None:
-            self._membership = Membership(self._plan.access, answer, self._troubles)
+            self._membership = self._enter(self._plan.access)
         try:
             await self._membership.join()
         except Exception as error:  # noqa: BLE001 - reports are more important than triggers
@@ -211,7 +212,7 @@ class ReportLoop:
             troubles.end(kind, "reporting_again")
         absent = {node.node: node.reason for node in facts.unreachable}
         troubles.only("node_not_asked", "node_no_longer_missing", "node", absent)
-        troubles.only("fact_failed", "fact_no_longer_failing", "fact", dict.fromkeys(facts.notes, "see `doctor`"))
+        troubles.only("fact_failed", "fact_no_longer_failing", "fact", dict.fromkeys(facts.notes, FACT_MISSING))
         if facts.own_reporter:
             troubles.begin("own_reporter_on", problem=OWN_REPORTER_ON)
         else:

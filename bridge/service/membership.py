@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import TYPE_CHECKING
 
 from bridge.config.access import SERVICE_NAME
 from bridge.erlang.errors import ErlangError
 from bridge.erlang.names import NodeName
+from bridge.log import Line
 from bridge.mongooseim.collect import collect
 from bridge.mongooseim.errors import NoNodeAnswered
-from bridge.service.reporting import hidden_node
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from bridge.erlang.terms import Term
     from bridge.mongooseim.facts import ClusterFacts
     from bridge.service.troubles import Troubles
+
+log = logging.getLogger(__name__)
 
 
 class Membership:
@@ -87,7 +90,7 @@ class Membership:
         if self._node is None or self.name is None:
             await self._listen()
         if self._node is None:
-            self._node = hidden_node(self.access)
+            self._node = self.access.node(None)
         return self._node
 
     async def _listen(self) -> None:
@@ -109,3 +112,4 @@ class Membership:
         if lent:
             await lent.close()
         self._troubles.end("not_registered", "registered", name=own)
+        log.debug(Line("node_registered", name=own))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from bridge import __version__
 from bridge.delivery import records
 from bridge.delivery.deliver import Health
-from bridge.delivery.errors import StoreBusy
+from bridge.delivery.errors import StoreBusy, StoreError
 from bridge.delivery.lock import holding
 from bridge.delivery.store import NEXT_REPORT_AT
 from bridge.errors import BridgeError
@@ -20,6 +20,7 @@ from bridge.log import Line
 from bridge.service.consent import notice, require
 from bridge.service.courier import Couriers
 from bridge.service.loop import ReportLoop
+from bridge.service.membership import Membership
 from bridge.service.plan import NEEDS_RESTART, changes
 from bridge.service.reporting import make_sender, open_store
 from bridge.service.signals import handled
@@ -30,6 +31,7 @@ from bridge.service.troubles import Troubles
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 
+    from bridge.config.access import Access
     from bridge.delivery.deliver import Outcome
     from bridge.delivery.sender import Sender
     from bridge.delivery.store import Store
@@ -99,14 +101,17 @@ class Service:
             async with _the_only_one(Path(bridge.state_dir)):
                 self._state = ServiceState(given, self._store.clock.wall(), self._plan.settings.service.periodic_report)
                 self._couriers = Couriers(self._store, Health(), self._troubles, self._delivered)
-                self._reports = ReportLoop(self._plan, self._store, self._state, self._troubles, self._made)
+                self._reports = ReportLoop(
+                    self._plan, self._store, self._state, self._troubles, made=self._made, enter=self._enter
+                )
                 with self._signals():
                     try:
                         await self._work()
                     finally:
                         await self._couriers.dismiss()
                         await self._close_sender()
-                        self._store.put(NEXT_REPORT_AT, None)
+                        with suppress(StoreError):
+                            self._store.put(NEXT_REPORT_AT, None)
         log.info(Line("service_stopped", reports=self._state.reports))
 
     async def _work(self) -> None:
@@ -114,10 +119,9 @@ class Service:
         self._remember()
         await self._employ()
         self._tell_start()
-        triggers = Triggers(self._reports.request, self._state)
         async with (
             _health(self._plan, self._state, self._store),
-            _running(self._reports.run(triggers.answer)) as reporting,
+            _running(self._reports.run()) as reporting,
             _running(self._watchdog(reporting)),
         ):
             reporting.add_done_callback(lambda _: self._stop_soon())
@@ -165,7 +169,10 @@ class Service:
         self._stopping = True
         self._orders.put_nowait(_Order.STOP)
 
-    # what the parts tell
+    # what the parts ask for and tell
+
+    def _enter(self, access: Access) -> Membership:
+        return Membership(access, Triggers(self._reports.request, self._state).answer, self._troubles)
 
     def _made(self, made: Made) -> None:
         self._couriers.wake()

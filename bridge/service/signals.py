@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
@@ -10,12 +11,15 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Iterator
 
-_EARLY: Final = (signal.SIGUSR1, signal.SIGHUP)
+_STOPS: Final = (signal.SIGTERM, signal.SIGINT)
+_OTHERS: Final = (signal.SIGUSR1, signal.SIGHUP)
 
 
-def hold_early_signals() -> None:
-    """Let no signal that is not meant to end the service end it while it starts; such an early one has no effect."""
-    for number in _EARLY:
+def handle_early_signals() -> None:
+    """Before the event loop runs: those that stop do so at once, the others must not end us and have no effect yet."""
+    for number in _STOPS:
+        signal.signal(number, lambda *_: sys.exit(0))
+    for number in _OTHERS:
         signal.signal(number, signal.SIG_IGN)
 
 
@@ -36,4 +40,4 @@ def handled(
     finally:
         for number in calls:
             loop.remove_signal_handler(number)
-        hold_early_signals()
+            signal.signal(number, signal.SIG_IGN)  # we are ending already

@@ -1,0 +1,116 @@
+"""A running service: the installed command as a process, its log read while it runs."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import sqlite3
+import subprocess
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from tests.support.bridge import Bridge
+
+FAST = "report = true\ninitial_report = 100\nperiodic_report = 1000"
+IDLE = "report = true\ninitial_report = 600000\nperiodic_report = 600000"
+"""Nothing is due while the test runs."""
+STOP_SECONDS = 10.0
+"""What is promised for SIGTERM."""
+
+
+def poll(what: str, found: Callable[[], Any], seconds: float = 15.0) -> Any:
+    """The first true value that `found` gives; fails with `what` after so many seconds."""
+    deadline = time.monotonic() + seconds
+    while not (value := found()):
+        assert time.monotonic() < deadline, f"not within {seconds:g} s: {what}"
+        time.sleep(0.02)
+    return value
+
+
+@dataclass
+class RunningService:
+    """One `run`."""
+
+    process: subprocess.Popen[bytes]
+    log_file: Path
+    bridge: Bridge
+
+    def log(self, *events: str) -> list[dict[str, Any]]:
+        """The log so far, or the lines of some events of it."""
+        lines = [json.loads(line) for line in self.log_file.read_text().splitlines() if line.startswith("{")]
+        return [line for line in lines if not events or line["what"] in events]
+
+    def wait_for(self, event: str, number: int = 1, seconds: float = 15.0) -> dict[str, Any]:
+        """The `number`th line of an event, as soon as it is there."""
+        try:
+            lines = poll(
+                f"{number} x {event}", lambda: len(found := self.log(event)) >= number and found, seconds=seconds
+            )
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.log_file.read_text()}") from None
+        line: dict[str, Any] = lines[number - 1]
+        return line
+
+    def send(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
+    def ended(self, seconds: float = STOP_SECONDS) -> int:
+        """The exit code; it must not take longer."""
+        return self.process.wait(seconds)
+
+    def stop(self) -> int:
+        self.send(signal.SIGTERM)
+        return self.ended()
+
+
+@contextlib.contextmanager
+def running(bridge: Bridge, *options: str, check: bool = True, **environ: str) -> Iterator[RunningService]:
+    """Start `run`, and stop it at the end; it must leave no traceback and, unless told otherwise, exit with 0."""
+    number = len(list(bridge.directory.glob("log-*")))
+    log_file = bridge.directory / f"log-{number}"
+    with log_file.open("wb") as out:
+        process = subprocess.Popen(
+            bridge.command("--log-format", "json", *options, "run"),
+            env=bridge.process_environ(**environ),
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+        )
+    try:
+        service = RunningService(process, log_file, bridge)
+        yield service
+        if check:
+            code = service.stop() if process.poll() is None else process.returncode
+            assert code == 0, log_file.read_text()
+    finally:
+        process.kill()
+        process.wait()
+    said = log_file.read_text()
+    assert "Traceback" not in said, said
+    assert "Error" not in said.replace("SendError", ""), said
+    assert "never" not in said, said
+
+
+def rows(bridge: Bridge, query: str) -> list[tuple[Any, ...]]:
+    """What is in the state file."""
+    with contextlib.closing(sqlite3.connect(bridge.state_dir / "bridge.sqlite3", timeout=5)) as connection:
+        return connection.execute(query).fetchall()
+
+
+def sent(events: list[dict[str, Any]]) -> dict[int, int]:
+    """How many events arrived of each report, by its time of collection."""
+    counts: dict[int, int] = {}
+    for event in events:
+        counts[event["timestamp_micros"]] = counts.get(event["timestamp_micros"], 0) + 1
+    return counts
+
+
+def kept(bridge: Bridge) -> dict[int, int]:
+    """How many events each report of the history has, by its time of collection."""
+    return dict(rows(bridge, "SELECT collected_at, events FROM reports"))
