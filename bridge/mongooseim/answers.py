@@ -63,14 +63,13 @@ class NodeAnswer:
     """Facts that failed, as "fact: class tag"."""
 
 
-def read_answer(reply: Term) -> NodeAnswer:
-    """Read what `erl_eval:exprs` gave for `probes.call_arguments()`.
+def read_answer(answers: Term) -> NodeAnswer:
+    """Read what a node gave for `probes.call_arguments()`.
 
     Raises:
         BadAnswer: it is not what the frame gives.
     """
     try:
-        _value, answers, _bindings = reply
         outcomes = {str(name): outcome for name, outcome in answers}
         name, creation, members = outcomes["node"][1]
         version = outcomes["version"][1]
@@ -131,15 +130,17 @@ def _kept(names: map[str | None]) -> frozenset[str]:
 def _modules(groups: Term) -> Modules:
     by_host_type: dict[int, frozenset[Module]] = {}
     custom: set[str] = set()
-    for loaded, host_types in groups:
+    for loaded, metrics, host_types in groups:
+        options = dict(metrics)
         modules = set()
-        for name, options in loaded:
+        for name in loaded:
             module = known.module(name)
             if module is None:
                 custom.add(str(name))
             else:
                 # The last value of an option counts, as in MongooseIM's own report.
-                modules.add(Module(module, **dict(filter(None, (known.option(key, value) for key, value in options)))))
+                passed = filter(None, (known.option(key, value) for key, value in options.get(name, [])))
+                modules.add(Module(module, **dict(passed)))
         by_host_type.update(dict.fromkeys(map(int, host_types), frozenset(modules)))
     return Modules(by_host_type, frozenset(custom))
 

@@ -95,7 +95,7 @@ class Survey:
 
 async def _ask(node: Node, peer: NodeName, timeout: float) -> NodeAnswer | Unreachable:  # noqa: ASYNC109
     try:
-        return read_answer(await node.call(peer, "erl_eval", "exprs", probes.call_arguments(), timeout=timeout))
+        return read_answer(await node.call(peer, "erl_eval", "expr", probes.call_arguments(), timeout=timeout))
     except ErlangError as error:
         return Unreachable(str(peer), str(error))
     except BadAnswer as error:

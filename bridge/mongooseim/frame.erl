@@ -19,7 +19,7 @@
         end),
         {Name, Pid, Question}
     end,
-    Deadline = erlang:monotonic_time(millisecond) + 5000,
+    Deadline = erlang:monotonic_time(millisecond) + 8000,
     Take = fun({Name, Pid, Question}) ->
         receive {Question, Answer} -> {Name, Answer}
         after max(0, Deadline - erlang:monotonic_time(millisecond)) ->

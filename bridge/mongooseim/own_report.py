@@ -38,9 +38,9 @@ async def ask_both(node: Node, peer: NodeName, *, timeout: float) -> tuple[NodeA
         BadAnswer: it answered something else.
     """
     arguments = probes.call_arguments(own_collector=True)
-    reply = await node.call(peer, "erl_eval", "exprs", arguments, timeout=timeout)
-    answer = read_answer(reply)
-    outcome = dict(reply[1])[probes.OWN_COLLECTOR]
+    answers = await node.call(peer, "erl_eval", "expr", arguments, timeout=timeout)
+    answer = read_answer(answers)
+    outcome = dict(answers)[probes.OWN_COLLECTOR]
     try:
         if outcome[0] != "ok":
             return answer, OwnReport((), known.failure(outcome[1], outcome[2]))

@@ -1,6 +1,6 @@
 """The Erlang text that is evaluated in each node: one expression made of the files in `probes/`, asked in one call.
 
-`erl_eval:exprs/2` takes parsed expressions, so the call carries a small one, written here as the parser would give it,
+`erl_eval:expr/5` takes a parsed expression, so the call carries a small one, written here as the parser would give it,
 that scans, parses and evaluates the text in the node. No code is installed there, no secret leaves it, and an operator
 can paste the same text into a shell of the node (`mongooseim-bridge probes` prints it).
 Source: erl_eval, erl_scan and erl_parse of stdlib; The Abstract Format, ERTS User's Guide.
@@ -38,6 +38,7 @@ PROBES: Final = (
 """Every fact that is asked, in this order; each is the file `probes/NAME.erl`."""
 
 _LINE: Final = 1
+_TEXT: Final = Atom("Text")
 
 
 OWN_COLLECTOR: Final = "own_collector"
@@ -54,11 +55,17 @@ def text(*, own_collector: bool = False) -> str:
     return f"{_read('frame.erl')}\n{asked}\n]).\n"
 
 
-def call_arguments(*, own_collector: bool = False) -> list[Term]:
-    """The arguments of `erl_eval:exprs` that evaluate `text()` in the node; it answers `{value, Answers, []}`."""
-    tokens = _element(2, _call("erl_scan", "string", _string(text(own_collector=own_collector))))
-    expressions = _element(2, _call("erl_parse", "parse_exprs", tokens))
-    return [[_element(2, _call("erl_eval", "exprs", expressions, (Atom("nil"), _LINE)))], []]
+@lru_cache(maxsize=2)
+def call_arguments(*, own_collector: bool = False) -> tuple[Term, ...]:
+    """The arguments of `erl_eval:expr/5` that evaluate `text()` in the node; it gives the answers and no bindings."""
+    expression = _element(2, _call("erl_eval", "exprs", _parsed((Atom("var"), _LINE, _TEXT)), (Atom("nil"), _LINE)))
+    bindings = [(_TEXT, text(own_collector=own_collector).encode("ascii"))]
+    return expression, bindings, Atom("none"), Atom("none"), Atom("value")
+
+
+def _parsed(binary: Term) -> Term:
+    tokens = _element(2, _call("erl_scan", "string", _call("erlang", "binary_to_list", binary)))
+    return _element(2, _call("erl_parse", "parse_exprs", tokens))
 
 
 def _read(name: str) -> str:
@@ -76,7 +83,3 @@ def _call(module: str, function: str, *arguments: Term) -> Term:
 
 def _element(number: int, expression: Term) -> Term:
     return _call("erlang", "element", (Atom("integer"), _LINE, number), expression)
-
-
-def _string(value: str) -> Term:
-    return (Atom("string"), _LINE, list(value.encode("ascii")))

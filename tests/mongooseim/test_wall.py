@@ -73,9 +73,14 @@ def nested(inner: st.SearchStrategy[Term]) -> st.SearchStrategy[Term]:
 
 terms = st.recursive(leaves, nested, max_leaves=6)
 options = st.lists(st.tuples(st.one_of(names, st.sampled_from(sorted(known.OPTIONS)).map(Atom)), terms), max_size=3)
-modules = st.lists(st.tuples(names, options), max_size=5)
+metrics = st.lists(st.tuples(st.sampled_from(sorted(known.MODULES)).map(Atom), options), min_size=1, max_size=4)
 shaped = {
-    "modules": st.lists(st.tuples(modules, st.lists(st.integers(0, 5), max_size=3)), max_size=3),
+    "modules": st.lists(
+        st.tuples(st.lists(names, max_size=4), metrics, st.lists(st.integers(0, 5), max_size=3)).map(
+            lambda group: ([*group[0], *(module for module, _ in group[1])], *group[1:])
+        ),
+        max_size=3,
+    ),
     "http_handlers": st.lists(names),
     "c2s_transports": st.lists(names),
     "c2s_tls": st.lists(st.tuples(names, names)),
@@ -104,7 +109,7 @@ def answered(probe: str) -> st.SearchStrategy[Term]:
 replies = st.tuples(
     st.one_of(st.just(ok("version", [b"6.8.0"])), answered("version")),
     st.lists(st.sampled_from(PROBES[1:]).flatmap(answered), max_size=6),
-).map(lambda rest: (Atom("value"), [NODE, rest[0], *rest[1]], []))
+).map(lambda rest: [NODE, rest[0], *rest[1]])
 
 
 def check(reply: Term) -> None:
@@ -173,12 +178,12 @@ def test_a_version_is_a_release_number_and_nothing_more(given_version: str, show
 
 
 def test_the_last_value_of_an_option_counts_and_a_custom_one_is_not_named() -> None:
-    loaded = [
+    loaded = [Atom("mod_acme"), Atom("mod_event_pusher"), Atom("mod_roster")]
+    metrics = [
         (Atom("mod_event_pusher"), [(Atom("backend"), Atom("http")), (Atom("backend"), Atom("push"))]),
         (Atom("mod_roster"), [(Atom("backend"), Atom("acme_store")), (Atom("password"), Atom("s3cr3t"))]),
-        (Atom("mod_acme"), []),
     ]
-    facts = merge([read_answer((Atom("value"), [NODE, version("6.8.0"), ok("modules", [(loaded, [1, 2])])], []))])
+    facts = merge([read_answer([NODE, version("6.8.0"), ok("modules", [(loaded, metrics, [1, 2])])])])
     assert facts.custom_module_count == 1
     (group,) = facts.modules
     assert group.host_types == 2
@@ -204,5 +209,5 @@ def version(text: str) -> Term:
 )
 def test_only_a_random_id_that_a_database_keeps_is_used(cluster_id: str, pools: list[str], *, kept: bool) -> None:
     pool_types = ok("outgoing_pools", [Atom(pool) for pool in pools])
-    reply = (Atom("value"), [NODE, version("6.3.0"), pool_types, ok("cluster_id", cluster_id.encode())], [])
+    reply = [NODE, version("6.3.0"), pool_types, ok("cluster_id", cluster_id.encode())]
     assert merge([read_answer(reply)]).cluster_id == (cluster_id if kept else None)
