@@ -1,0 +1,197 @@
+"""What `docs/deploy` offers can be used as it is: systemd's own checks, and manifests that fit the bridge."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import pytest
+import yaml
+
+from bridge.cli.context import SWITCHED_OFF, USAGE
+from bridge.config.access import access
+from bridge.config.cookie import COOKIE_FORBIDDEN
+from bridge.config.destinations import destinations
+from bridge.config.load import Loaded, load
+
+DEPLOY = Path(__file__).parents[2] / "docs" / "deploy"
+UNIT = DEPLOY / "mongooseim-bridge.service"
+PROGRAM = Path(sys.executable).with_name("mongooseim-bridge")
+MOST_EXPOSED = 15
+"""Of 100, by `systemd-analyze security`."""
+
+
+def settings_of(unit: str) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for line in unit.splitlines():
+        if "=" in line and not line.startswith("#"):
+            name, _, value = line.partition("=")
+            found.setdefault(name, []).append(value)
+    return found
+
+
+def analyze(*arguments: object) -> subprocess.CompletedProcess[str]:
+    if not shutil.which("systemd-analyze"):
+        pytest.skip("no systemd-analyze here (Debian: apt-get install systemd)")
+    return subprocess.run(
+        ["systemd-analyze", *map(str, arguments)], capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def test_systemd_finds_nothing_wrong_with_the_unit(tmp_path: Path) -> None:
+    text = UNIT.read_text()
+    (start,) = settings_of(text)["ExecStart"]
+    program = start.split()[0]
+    assert program.endswith("/bin/mongooseim-bridge")
+    unit = tmp_path / UNIT.name
+    unit.write_text(text.replace(program, str(PROGRAM)))
+    done = analyze("verify", "--man=no", unit)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_a_mistake_in_the_unit_would_be_found(tmp_path: Path) -> None:
+    unit = tmp_path / UNIT.name
+    unit.write_text(UNIT.read_text().replace("ProtectSystem=strict", "ProtectSystem=very"))
+    assert "protect system" in analyze("verify", "--man=no", unit).stderr
+
+
+def test_the_unit_exposes_little() -> None:
+    done = analyze("security", "--offline=true", "--no-pager", f"--threshold={MOST_EXPOSED}", UNIT)
+    assert done.returncode == 0, done.stdout
+    (level,) = re.findall(r"Overall exposure level for .*: ([\d.]+) ", done.stdout)
+    assert f"says {level}, OK" in (DEPLOY / "systemd.md").read_text()
+
+
+def test_the_unit_and_the_bridge_mean_the_same(tmp_path: Path) -> None:
+    settings = settings_of(UNIT.read_text())
+    assert settings["RestartPreventExitStatus"] == [f"{USAGE} {SWITCHED_OFF}"]
+    variables = dict(each.split("=", 1) for each in settings["Environment"])
+    credentials = {each.partition(":")[0] for each in settings["LoadCredential"]}
+    assert {value.removeprefix("%d/") for value in variables.values()} == credentials
+    secret = tmp_path / "secret"
+    secret.write_text("hush")
+    secret.chmod(0o400)
+    environ = {name: str(secret) for name in variables}
+    environ |= {"STATE_DIRECTORY": "/var/lib/x", "LOGS_DIRECTORY": "/var/log/x", "HOME": str(tmp_path)}
+    file = tmp_path / "config.toml"
+    file.write_text(re.findall(r"```toml\n(.*?)```", (DEPLOY / "systemd.md").read_text(), re.DOTALL)[0])
+    loaded = load(file, environ, {})
+    assert loaded.settings.bridge.state_dir == "/var/lib/x"
+    assert loaded.settings.bridge.log_dir == f"/var/log/{settings['LogsDirectory'][0]}"
+    assert loaded.settings.bridge.health.port
+    assert access(loaded, environ).cookie.origin == str(secret)
+    (one,) = destinations(loaded, environ)
+    assert one.secret.reveal() == "hush"
+
+
+# Kubernetes
+
+
+@pytest.fixture(scope="module")
+def manifests() -> dict[str, Any]:
+    """By kind; every kind occurs once."""
+    found = list(yaml.safe_load_all((DEPLOY / "kubernetes.yaml").read_text()))
+    by_kind = {each["kind"]: each for each in found}
+    assert len(by_kind) == len(found)
+    return by_kind
+
+
+@pytest.fixture
+def loaded(manifests: dict[str, Any], tmp_path: Path) -> Loaded:
+    file = tmp_path / "config.toml"
+    file.write_text(manifests["ConfigMap"]["data"]["config.toml"])
+    return load(file, {}, {})
+
+
+def pod_of(manifests: dict[str, Any]) -> Any:
+    return manifests["Deployment"]["spec"]["template"]["spec"]
+
+
+def mount_of(path: str, manifests: dict[str, Any]) -> dict[str, Any]:
+    """The innermost mount that a path of the container lies in."""
+    (container,) = pod_of(manifests)["containers"]
+    mounts = [each for each in container["volumeMounts"] if PurePosixPath(path).is_relative_to(each["mountPath"])]
+    assert mounts, f"{path} lies in no volume"
+    found: dict[str, Any] = max(mounts, key=lambda each: len(each["mountPath"]))
+    return found
+
+
+def test_the_configuration_of_the_manifests_is_one_that_the_bridge_takes(loaded: Loaded, tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("hush")
+    secret.chmod(0o440)
+    environ = {
+        "MONGOOSEIM_BRIDGE_COOKIE_FILE": str(secret),
+        "MONGOOSEIM_BRIDGE_TRACKING_ID_SECRET_FILE": str(secret),
+    }
+    again = load(loaded.file, environ, {})
+    reach = access(again, environ)
+    assert [(entry.long, entry.port) for entry in reach.entries] == [(True, 9100)] * 2
+    assert str(reach.own_name) == "mongooseim_bridge@mongooseim-bridge.default.svc.cluster.local"
+    assert [one.measurement_id for one in destinations(again, environ)] == ["G-XXXX"]
+
+
+def test_every_path_lies_in_the_right_volume(loaded: Loaded, manifests: dict[str, Any]) -> None:
+    bridge, service = loaded.settings.bridge, loaded.settings.service
+    volumes = {volume["name"]: volume for volume in pod_of(manifests)["volumes"]}
+    for path in (bridge.state_dir, bridge.log_dir):
+        mount = mount_of(path, manifests)
+        assert not mount.get("readOnly")
+        claim = volumes[mount["name"]]["persistentVolumeClaim"]["claimName"]
+        assert claim == manifests["PersistentVolumeClaim"]["metadata"]["name"]
+    for path in (bridge.cookie_file, service.tracking_id.secret_file):
+        mount = mount_of(str(path), manifests)
+        secret = volumes[mount["name"]]["secret"]
+        assert secret["secretName"] == manifests["Secret"]["metadata"]["name"]
+        assert Path(str(path)).name in manifests["Secret"]["stringData"]
+        assert secret["defaultMode"] == 0o440
+        assert secret["defaultMode"] & COOKIE_FORBIDDEN == 0
+    (container,) = pod_of(manifests)["containers"]
+    (variable,) = container["env"]
+    config = mount_of(variable["value"], manifests)
+    assert Path(variable["value"]).name in manifests["ConfigMap"]["data"]
+    assert volumes[config["name"]]["configMap"]["name"] == manifests["ConfigMap"]["metadata"]["name"]
+    assert {each["name"] for each in container["volumeMounts"]} == volumes.keys()
+
+
+def test_probes_ask_the_health_listener(loaded: Loaded, manifests: dict[str, Any]) -> None:
+    health = loaded.settings.bridge.health
+    (container,) = pod_of(manifests)["containers"]
+    (port,) = container["ports"]
+    assert port["containerPort"] == health.port
+    assert health.host == "0.0.0.0"
+    for probe, path in (("livenessProbe", "/healthz"), ("readinessProbe", "/readyz")):
+        assert container[probe]["httpGet"] == {"path": path, "port": port["name"]}
+    deployment = manifests["Deployment"]["spec"]
+    assert deployment["progressDeadlineSeconds"] > loaded.settings.service.initial_report / 1000
+    assert deployment["template"]["metadata"]["annotations"]["prometheus.io/port"] == str(health.port)
+    (ingress,) = manifests["NetworkPolicy"]["spec"]["ingress"]
+    assert ingress["ports"] == [{"protocol": "TCP", "port": health.port}]
+
+
+def test_there_is_never_more_than_one_bridge_and_it_may_do_little(manifests: dict[str, Any]) -> None:
+    spec, pod = manifests["Deployment"]["spec"], pod_of(manifests)
+    assert (spec["replicas"], spec["strategy"]) == (1, {"type": "Recreate"})
+    assert spec["selector"]["matchLabels"].items() <= spec["template"]["metadata"]["labels"].items()
+    assert manifests["NetworkPolicy"]["spec"]["podSelector"] == spec["selector"]
+    assert pod["securityContext"]["runAsNonRoot"]
+    assert pod["securityContext"]["fsGroup"] == pod["securityContext"]["runAsGroup"]
+    assert not pod["automountServiceAccountToken"]
+    (container,) = pod["containers"]
+    context = container["securityContext"]
+    assert context["readOnlyRootFilesystem"]
+    assert not context["allowPrivilegeEscalation"]
+    assert context["capabilities"] == {"drop": ["ALL"]}
+    assert "command" not in container
+    assert container["args"] == ["run"]
+
+
+def test_the_policy_lets_the_bridge_reach_what_it_needs(loaded: Loaded, manifests: dict[str, Any]) -> None:
+    egress = manifests["NetworkPolicy"]["spec"]["egress"]
+    allowed = {port["port"] for rule in egress for port in rule["ports"]}
+    assert allowed == {53, 443, 9100}
+    assert all(node.endswith(":9100") for node in loaded.settings.bridge.nodes)
