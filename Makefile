@@ -7,8 +7,9 @@ BIN := $(VENV)/bin
 SETUP := $(VENV)/.set-up
 SECONDS_OF_SOAK ?= 600
 FUZZ_INPUTS ?= 1000000
+KILLS ?= 200
 
-.PHONY: help setup demo test lint fuzz soak bench clean
+.PHONY: help setup demo test lint fuzz crash soak bench clean
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -37,6 +38,9 @@ test: lint ## Everything that must hold, on real nodes
 
 fuzz: setup ## A million mutated and random inputs to the term decoder (FUZZ_INPUTS=n)
 	$(BIN)/python -m tests.erlang.fuzz_etf --inputs $(FUZZ_INPUTS)
+
+crash: setup ## Reports that are killed at random moments; nothing may be lost (KILLS=n)
+	$(BIN)/python -m tests.delivery.crash --kills $(KILLS)
 
 soak: setup ## The service against failing nodes, EPMD and endpoint (SECONDS_OF_SOAK=n)
 	$(BIN)/python -m tests.service.soak --seconds $(SECONDS_OF_SOAK)

@@ -1,4 +1,4 @@
-"""Timings of delivery for `make bench`: draining against a bare httpx loop, `status` over a long queue."""
+"""Delivery: draining against a bare httpx loop, `status` over a long queue."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import multiprocessing
 import tempfile
 import time
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,11 +17,16 @@ from bridge.delivery.deliver import Health, deliver
 from bridge.delivery.records import status
 from bridge.delivery.sender import Sender
 from bridge.delivery.store import Store
+from tests.bench.paired import milliseconds, show, take_turns
 from tests.delivery.support import TcpServer, destination, keep, report, tcp_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from multiprocessing.connection import Connection
+
+
+EVENTS = 100_000
+ROUNDS = 3
 
 
 async def _answer(server: TcpServer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -50,7 +56,7 @@ def quick_server() -> Iterator[str]:
         process.join()
 
 
-def drain_seconds(url: str, events: int = 100_000) -> float:
+def drain_seconds(url: str, events: int = EVENTS) -> float:
     """Seconds to drain so many queued events."""
     with tempfile.TemporaryDirectory() as directory, Store.open(Path(directory)) as store:
         to = destination(url)
@@ -67,7 +73,7 @@ def drain_seconds(url: str, events: int = 100_000) -> float:
         return asyncio.run(drain())
 
 
-def httpx_seconds(url: str, events: int = 100_000) -> float:
+def httpx_seconds(url: str, events: int = EVENTS) -> float:
     """Seconds for the same requests with httpx alone, one after the other."""
     to = destination(url)
     requests = [to.request(batch.body, time.time_ns() // 1000) for batch in to.batches(report(events))]
@@ -98,14 +104,25 @@ def status_seconds(batches: int) -> float:
         return min(once() for _ in range(10))
 
 
-def main() -> None:
+def run() -> None:
+    """Print both tables."""
     with quick_server() as url:
-        for _ in range(3):
-            bare, ours = httpx_seconds(url), drain_seconds(url)
-            print(f"100,000 events: bare httpx {bare:.2f} s, bridge {ours:.2f} s, {bare / ours:.2f} of its pace")
+        works = {"bare httpx": partial(httpx_seconds, url), "bridge": partial(drain_seconds, url)}
+        taken = take_turns(works, ROUNDS)
+    pace = taken["bare httpx"].ratio_to(taken["bridge"])
+    show(
+        f"Draining {EVENTS:,} queued events",
+        ("who", "median"),
+        [(who, f"{measured.median:.2f} s") for who, measured in taken.items()]
+        + [("pace of the bridge (wanted: 0.5 of bare httpx or more)", f"{pace:.2f}")],
+    )
     empty, full = status_seconds(0), status_seconds(10_000)
-    print(f"status: empty {empty * 1e3:.1f} ms, 10,000 batches {full * 1e3:.1f} ms")
-
-
-if __name__ == "__main__":
-    main()
+    show(
+        "status",
+        ("queue", "best of ten"),
+        [
+            ("empty", milliseconds(empty)),
+            ("10,000 batches", milliseconds(full)),
+            ("difference (wanted: under 100 ms)", milliseconds(full - empty)),
+        ],
+    )
