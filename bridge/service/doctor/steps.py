@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from inspect import iscoroutinefunction
 from threading import Thread
-from typing import Any, Final, Generic, NamedTuple, TypeVar, cast
+from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 from bridge.config.errors import ConfigError
 from bridge.errors import BridgeError
@@ -149,6 +149,8 @@ async def _tried(step: Step[T], patient: T, deadline: float) -> Sequence[Finding
         return [failure(f"took more than {seconds:.2g} s", "something hangs there: a network, a disk or a name server")]
     except BridgeError as error:
         return failed(error)
+    except Exception as error:  # noqa: BLE001 - one step's bug must not cost what the others found
+        return [failure(f"failed with {type(error).__name__}, which was not foreseen", "please report this bug")]
     return [findings] if isinstance(findings, Finding) else findings
 
 
@@ -195,6 +197,7 @@ class Daemons(ThreadPoolExecutor):
     def submit(self, function: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
         """Run it at once."""
         future: Future[T] = Future()
+        future.set_running_or_notify_cancel()  # from here on nobody can cancel it, only forget it
 
         def run() -> None:
             try:
@@ -209,9 +212,6 @@ class Daemons(ThreadPoolExecutor):
         """Nothing is waited for."""
 
 
-FIRST_ADDRESSES: Final = 4
-
-
 async def resolve(host: str) -> list[str]:
     """The addresses of a host, as this machine sees them.
 
@@ -222,7 +222,7 @@ async def resolve(host: str) -> list[str]:
     return list(dict.fromkeys(str(info[4][0]) for info in found))
 
 
-def listed(names: Sequence[str], most: int = FIRST_ADDRESSES) -> str:
+def listed(names: Sequence[str], most: int = 4) -> str:
     """The first few of many, for a line of text."""
     rest = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + rest

@@ -6,6 +6,7 @@ any other command would set a damaged one aside.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import tempfile
 import time
@@ -92,7 +93,8 @@ def _writable(directory: Path, key: str) -> Finding:
 
 
 def _existing(directory: Path) -> Path:
-    return next(path for path in (directory, *directory.absolute().parents) if path.exists())
+    # os.path.exists is False where Path.exists raises: below a directory that is closed to us.
+    return next(path for path in (directory, *directory.absolute().parents) if os.path.exists(path))  # noqa: PTH110
 
 
 def disk_space(storage: Storage) -> Findings:

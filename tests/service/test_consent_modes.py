@@ -1,0 +1,112 @@
+"""`run` with each word of the operator: nothing said, yes, no, and no said later."""
+
+from __future__ import annotations
+
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.service.support import FAST, running
+from tests.support.bridge import Bridge
+from tests.support.emulator import RunningEmulator, running_emulator
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from erlang_stubs.cluster import StubCluster
+
+TIMES = "initial_report = 600000\nperiodic_report = 600000"
+
+
+@pytest.fixture
+def emulator(tmp_path: Path) -> Iterator[RunningEmulator]:
+    with running_emulator(tmp_path / "record.jsonl") as running:
+        yield running
+
+
+@pytest.fixture
+def bridge(tmp_path: Path, default_cluster: StubCluster, emulator: RunningEmulator) -> Bridge:
+    return Bridge(tmp_path / "bridge", default_cluster.environ, (emulator.url,))
+
+
+def test_an_operator_who_said_nothing_gets_the_notice_at_every_start(bridge: Bridge, emulator: RunningEmulator) -> None:
+    bridge.service = TIMES
+    bridge.configure()
+    for _ in range(2):
+        with running(bridge) as service:
+            notice = service.wait_for("notice")
+            (started,) = service.log("service_started")
+        assert notice["level"] == "info"
+        assert notice["gathers"].startswith("versions, uptime, modules")
+        assert emulator.url.split("/")[2] in notice["sends_to"]
+        assert notice["shows_in"] == str(bridge.log_dir / "system_metrics_report.json")
+        assert "report = false" in notice["switch_off"]
+        assert "DO_NOT_TRACK" in notice["switch_off"]
+        assert started["reason"] == "report is not set"
+
+
+def test_an_operator_who_said_yes_gets_one_line_with_mode_reason_and_destinations(bridge: Bridge) -> None:
+    bridge.service = f"report = true\n{TIMES}"
+    bridge.configure()
+    with running(bridge) as service:
+        started = service.wait_for("service_started")
+    assert (started["mode"], started["reason"]) == ("reporting", "report = true")
+    assert started["destinations"].startswith("G-AAAA1 at 127.0.0.1:")
+    assert [line["what"] for line in service.log()] == ["service_started", "service_stopped"]
+
+
+def test_without_a_destination_the_line_says_so(tmp_path: Path, default_cluster: StubCluster) -> None:
+    bridge = Bridge(tmp_path / "bridge", default_cluster.environ, service=f"report = true\n{TIMES}")
+    with running(bridge) as service:
+        assert service.wait_for("service_started")["destinations"] == "none, JSON log only"
+
+
+@pytest.mark.parametrize(
+    ("said", "environ", "reason"),
+    [
+        ("report = false", {}, "report = false in the configuration"),
+        ("report = true", {"DO_NOT_TRACK": "1"}, "DO_NOT_TRACK is set in the environment"),
+        ("", {"DO_NOT_TRACK": "true"}, "DO_NOT_TRACK is set in the environment"),
+    ],
+)
+def test_an_operator_who_said_no_gets_nothing_sent_or_written_and_the_reason(
+    bridge: Bridge, emulator: RunningEmulator, said: str, environ: dict[str, str], reason: str
+) -> None:
+    bridge.service = f"{said}\n{TIMES}"
+    bridge.configure()
+    result = bridge.run("run", **environ)
+    assert result.code == 4
+    assert reason in result.err
+    assert not bridge.state_dir.exists()
+    assert not bridge.log_dir.exists()
+    assert emulator.events() == []
+
+
+def test_do_not_track_of_zero_is_no_objection(bridge: Bridge) -> None:
+    bridge.service = f"report = true\n{TIMES}"
+    bridge.configure()
+    with running(bridge, DO_NOT_TRACK="0") as service:
+        service.wait_for("service_started")
+
+
+def test_consent_that_is_withdrawn_ends_the_service_at_once_and_nothing_more_is_sent(
+    bridge: Bridge, emulator: RunningEmulator
+) -> None:
+    bridge.service = FAST
+    bridge.configure()
+    emulator.fail("503")
+    with running(bridge, check=False) as service:
+        service.wait_for("report_collected")
+        service.wait_for("delivery_failing")
+        bridge.service = FAST.replace("report = true", "report = false")
+        bridge.configure()
+        emulator.fail("")
+        before = len(emulator.accepted())
+        service.send(signal.SIGHUP)
+        assert service.ended(3) == 4
+        assert "report = false in the configuration" in service.log_file.read_text()
+    # Only what was on its way when the signal came may still have arrived.
+    assert len(emulator.accepted()) - before <= 89
+    assert bridge.run("report").code == 4

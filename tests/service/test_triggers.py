@@ -1,0 +1,193 @@
+"""The cluster's own shell asks: ping, report, status, version, and everything that must not work."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bridge import __version__
+from erlang_stubs.beam import StubError, free_port
+from tests.service.support import IDLE, poll, rows, running
+from tests.support.bridge import Bridge
+from tests.support.emulator import running_emulator
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from erlang_stubs.beam import Beam
+    from erlang_stubs.cluster import StubCluster
+    from tests.service.support import RunningService
+
+OURS = "'mongooseim_bridge@localhost'"
+
+
+def call(node: Beam, request: str) -> str:
+    return node.eval(f"gen_server:call({{mongooseim_bridge, {OURS}}}, {request})")
+
+
+def is_there(node: Beam) -> bool:
+    return node.eval(f"net_adm:ping({OURS})") == "pong"
+
+
+@pytest.fixture
+def service(tmp_path: Path, default_cluster: StubCluster) -> Iterator[RunningService]:
+    bridge = Bridge(tmp_path / "bridge", default_cluster.environ, service=IDLE)
+    with running(bridge) as service:
+        service.wait_for("service_started")
+        poll("a pong", lambda: is_there(default_cluster.nodes[0]))
+        yield service
+
+
+def test_the_service_is_a_hidden_node_that_answers_ping(service: RunningService, default_cluster: StubCluster) -> None:
+    node = default_cluster.nodes[0]
+    assert is_there(node)
+    assert node.eval(f"lists:member({OURS}, nodes())") == "false"
+    assert node.eval(f"lists:member({OURS}, nodes(hidden))") == "true"
+    assert node.eval("length(nodes())") == "1"
+
+
+def test_report_is_made_at_once_and_its_summary_comes_back(
+    service: RunningService, default_cluster: StubCluster
+) -> None:
+    answer = call(default_cluster.nodes[1], "report")
+    assert re.fullmatch(r"\{ok,#\{events => \d+,nodes => 2,notes => \[\],report => 1\}\}", answer)
+    assert rows(service.bridge, "SELECT id FROM reports") == [(1,)]
+    assert call(default_cluster.nodes[0], "report").endswith("report => 2}}")
+
+
+def test_status_tells_the_last_and_the_next_report_and_the_destinations(
+    tmp_path: Path, default_cluster: StubCluster
+) -> None:
+    node = default_cluster.nodes[0]
+    with running_emulator(tmp_path / "record.jsonl") as emulator:
+        bridge = Bridge(tmp_path / "bridge", default_cluster.environ, (emulator.url,), service=IDLE)
+        with running(bridge):
+            poll("a pong", lambda: is_there(node))
+            before = call(node, "status")
+            assert "last_report => undefined" in before
+            assert "reports => 0" in before
+            call(node, "report")
+            after = poll("delivered", lambda: "delivered => 89" in (told := call(node, "status")) and told)
+    assert "last_report => 1" in after
+    assert '<<"mongooseim1@localhost">>,<<"mongooseim2@localhost">>' in after
+    assert "queued => 0" in after
+    assert "period_ms => 600000" in after
+    assert re.search(r"next_report_at => <<\"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ\">>", after)
+    assert f'version => <<"{__version__}">>' in after
+
+
+def test_version_is_ours(service: RunningService, default_cluster: StubCluster) -> None:
+    assert call(default_cluster.nodes[0], "version") == f'<<"{__version__}">>'
+
+
+@pytest.mark.parametrize("request_", ["stop", "{report, now}", '"report"', "[]", '<<"report">>', "#{}", "self()"])
+def test_what_is_no_request_gets_an_error_that_lists_those_that_are(
+    service: RunningService, default_cluster: StubCluster, request_: str
+) -> None:
+    told = call(default_cluster.nodes[0], request_)
+    assert told == "{error,{unknown_request,[report,status,version]}}"
+
+
+@pytest.mark.parametrize(
+    "attempt",
+    [
+        f'rpc:call({OURS}, os, cmd, ["id"], 2000)',
+        f'erpc:call({OURS}, os, cmd, ["id"], 2000)',
+        f'gen_server:call({{rex, {OURS}}}, {{call, os, cmd, ["id"], group_leader()}}, 2000)',
+        f"gen_server:call({{nobody, {OURS}}}, report, 2000)",
+    ],
+)
+def test_nothing_else_can_be_called(service: RunningService, default_cluster: StubCluster, attempt: str) -> None:
+    node = default_cluster.nodes[0]
+    told = node.eval(f"try {attempt} of V -> {{value, V}} catch C:_ -> {{refused, C}} end")
+    assert told.startswith(("{refused,", "{value,{badrpc,"))
+    assert is_there(node)
+
+
+def test_a_failed_report_comes_back_as_an_error_in_words(
+    tmp_path: Path, start_cluster: Callable[..., StubCluster]
+) -> None:
+    cluster = start_cluster("app_stopped", 1)
+    with running(Bridge(tmp_path / "bridge", cluster.environ, service=IDLE)) as service:
+        poll("a pong", lambda: is_there(cluster.nodes[0]))
+        told = call(cluster.nodes[0], "report")
+        assert told.startswith("{error,<<")
+        assert "MongooseIM is not running on it" in told
+        service.wait_for("no_node_answered")
+
+
+def test_a_report_that_takes_longer_than_a_call_waits_says_that_it_has_started(
+    tmp_path: Path, start_cluster: Callable[..., StubCluster]
+) -> None:
+    cluster = start_cluster("default", 2)
+    with running(Bridge(tmp_path / "bridge", cluster.environ, service=IDLE)) as service:
+        poll("a pong", lambda: is_there(cluster.nodes[0]))
+        cluster.nodes[1].pause()
+        assert call(cluster.nodes[0], "report") == "{ok,started}"
+        cluster.nodes[1].resume()
+        service.wait_for("report_collected")
+
+
+def test_without_an_epmd_on_this_host_it_reports_all_the_same(tmp_path: Path, default_cluster: StubCluster) -> None:
+    node = default_cluster.nodes[0]
+    port = node.eval('{port, P, _} = erl_epmd:port_please("mongooseim1", "localhost"), P')
+    environ = {
+        **default_cluster.environ,
+        "ERL_EPMD_PORT": str(free_port()),
+        "MONGOOSEIM_BRIDGE_NODES": f"{node.name}:{port}",
+    }
+    bridge = Bridge(tmp_path / "bridge", environ, service=IDLE.replace("initial_report = 600000", "initial_report = 1"))
+    with running(bridge) as service:
+        service.wait_for("report_collected")
+        (warning,) = service.log("not_registered")
+        assert warning["level"] == "warning"
+        assert "EPMD" in warning["problem"]
+
+
+def test_with_its_name_taken_it_reports_all_the_same_and_takes_the_name_when_it_is_free(
+    tmp_path: Path, start_cluster: Callable[..., StubCluster]
+) -> None:
+    cluster = start_cluster("default", 1)
+    node = cluster.nodes[0]
+    first = Bridge(tmp_path / "first", cluster.environ, service=IDLE)
+    second = Bridge(tmp_path / "second", cluster.environ, service=IDLE.replace("= 600000", "= 1000"))
+    with running(first) as holder:
+        poll("a pong", lambda: is_there(node))
+        with running(second) as service:
+            service.wait_for("report_collected", 2)
+            assert "not_registered" in [line["what"] for line in service.log()]
+            assert len(service.log("not_registered")) == 1
+            assert call(node, "status").find("period_ms => 600000") > 0
+            holder.stop()
+            service.wait_for("registered")
+            assert call(node, "status").find("period_ms => 1000") > 0
+
+
+def test_when_epmd_is_restarted_the_service_can_be_called_again(
+    tmp_path: Path, start_cluster: Callable[..., StubCluster]
+) -> None:
+    cluster = start_cluster("default", 1)
+    with running(Bridge(tmp_path / "bridge", cluster.environ, service=IDLE)) as service:
+        poll("a pong", lambda: is_there(cluster.nodes[0]))
+        cluster.epmd.stop()
+        service.wait_for("epmd_lost")
+        cluster.epmd.start()
+        service.wait_for("epmd_registered_again")
+        names = cluster.nodes[0].eval('{ok, L} = erl_epmd:names("localhost"), [N || {N, _} <- L]')
+        assert "mongooseim_bridge" in names
+
+
+def test_it_leaves_epmd_and_the_cluster_when_it_stops(
+    tmp_path: Path, start_cluster: Callable[..., StubCluster]
+) -> None:
+    cluster = start_cluster("default", 1)
+    node = cluster.nodes[0]
+    with running(Bridge(tmp_path / "bridge", cluster.environ, service=IDLE)) as service:
+        poll("a pong", lambda: is_there(node))
+        service.stop()
+        poll("gone", lambda: node.eval("nodes(hidden)") == "[]")
+        with pytest.raises(StubError, match=r"noproc|nodedown"):
+            call(node, "status")
