@@ -1,0 +1,78 @@
+"""The Client ID is random and stays the same; `nodes` shows the cluster."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.bridge import Bridge
+from tests.support.emulator import running_emulator
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from erlang_stubs.cluster import StubCluster
+
+
+def client_ids(tmp_path: Path, cluster: StubCluster, *bridges: str) -> list[str]:
+    """The Client IDs that arrive from two reports of each installation."""
+    with running_emulator(tmp_path / "record.jsonl") as emulator:
+        for name in bridges:
+            bridge = Bridge(tmp_path / name, cluster.environ, (emulator.url,))
+            for _ in range(2):
+                assert bridge.run("report").code == 0
+        return list(dict.fromkeys(event["client_id"] for event in emulator.accepted()))
+
+
+def test_an_ephemeral_id_is_replaced_by_one_of_our_own_that_stays(
+    tmp_path: Path, start_cluster: Callable[..., StubCluster]
+) -> None:
+    ids = client_ids(tmp_path, start_cluster("6.8_none", 1), "one", "two")
+    assert len(ids) == 2, "one for each installation, the same in both of its reports"
+    assert all(re.fullmatch(r"\d+\.\d+", client_id) for client_id in ids)
+
+
+def test_a_persistent_id_of_the_cluster_is_used_by_every_installation(
+    tmp_path: Path, start_cluster: Callable[..., StubCluster]
+) -> None:
+    ids = client_ids(tmp_path, start_cluster("persistent_id", 1), "one", "two")
+    assert ids == ["3b8f2f0e-6a57-4a5e-9d0b-6f1f4b7c2a91"]
+
+
+def test_nodes_shows_who_is_up_and_why_others_are_not(
+    tmp_path: Path, start_cluster: Callable[..., StubCluster]
+) -> None:
+    cluster = start_cluster("default", 2)
+    bridge = Bridge(tmp_path / "bridge", cluster.environ)
+    cluster.nodes[1].eval("stub:stop_mongooseim()")
+    table = bridge.run("nodes")
+    assert table.code == 0
+    assert "mongooseim1@localhost  up" in table.out
+    shown = {row["node"]: row for row in bridge.run("nodes", "--format", "json").json()}
+    up, down = (shown[node.name] for node in cluster.nodes)
+    assert (up["state"], up["mongooseim"], up["sees_nodes"]) == ("up", "6.8.0", 2)
+    assert up["otp"].isdigit()
+    assert down["state"] == "not asked"
+    assert "not running" in down["reason"]
+
+
+@pytest.mark.parametrize("aggregate", [False, True])
+def test_aggregated_modules_make_a_large_installation_a_small_report(
+    tmp_path: Path, start_cluster: Callable[..., StubCluster], *, aggregate: bool
+) -> None:
+    bridge = Bridge(tmp_path / "bridge", start_cluster("large", 1).environ)
+    bridge.settings = f"aggregate_modules = {str(aggregate).lower()}"
+    bridge.configure()
+    result = bridge.run("report")
+    assert result.code == 0, result.err
+    modules = [event["params"] for event in bridge.json_log if event["name"] == "module_with_opt"]
+    if aggregate:
+        assert len(bridge.json_log) < 100
+        assert {params["module"]: params["host_types"] for params in modules}["mod_presence"] == 304
+        assert "aggregate_modules" not in result.out
+    else:
+        assert len(modules) > 304
+        assert sum(params["module"] == "mod_presence" for params in modules) == 304
