@@ -43,12 +43,12 @@ def term_to_binary(term: Term) -> bytes:
     Raises:
         EtfError: a value that no term can hold (str, None, NaN), named by its type.
     """
-    return b"\x83" + encode(term)
+    return b"".join(_encode(term, None, [b"\x83"]))
 
 
 def encode(term: Term) -> bytes:
     """Encode a term without the leading 131, as inside a distribution message."""
-    return bytes(_encode(term, None))
+    return b"".join(_encode(term, None, []))
 
 
 def canonical(term: Term, maps: int = MAPS_IN_KEYS) -> bytes:
@@ -57,63 +57,64 @@ def canonical(term: Term, maps: int = MAPS_IN_KEYS) -> bytes:
     Raises:
         EtfError: no term, or more than `maps` maps inside each other.
     """
-    return bytes(_encode(term, maps))
+    return b"".join(_encode(term, maps, []))
 
 
-def _encode(term: Term, maps: int | None) -> bytearray:  # noqa: C901, PLR0912, PLR0915 - one branch per type
-    out = bytearray()
+def _encode(term: Term, maps: int | None, out: list[bytes]) -> list[bytes]:  # noqa: C901, PLR0912, PLR0915
+    """The pieces of an encoding, to be joined: a long binary is copied once that way."""
+    write = out.append
     stack = [term]
     pop = stack.pop
     while stack:
         value = pop()
         of = value.__class__
         if of is Atom:
-            out += _atom(value)
+            write(_atom(value))
         elif of is int:
             if 0 <= value <= 255:
-                out += _SMALL[value]
+                write(_SMALL[value])
             elif -0x8000_0000 <= value <= 0x7FFF_FFFF:
-                out += _U8_I32(98, value)
+                write(_U8_I32(98, value))
             else:
-                out += _big(value)
+                write(_big(value))
         elif of is bytes:
-            out += _U8_U32(109, len(value))
-            out += value
+            write(_U8_U32(109, len(value)))
+            write(value)
         elif of is _Raw:
-            out += value
+            write(value)
         elif of is tuple:
-            out += _SMALL_TUPLE[len(value)] if len(value) <= 255 else _U8_U32(105, len(value))
+            write(_SMALL_TUPLE[len(value)] if len(value) <= 255 else _U8_U32(105, len(value)))
             stack.extend(value[::-1])
         elif of is list:
             if not value:
-                out += b"j"
+                write(b"j")
             elif (text := _as_string(value)) is not None:
-                out += _U8_U16(107, len(text))
-                out += text
+                write(_U8_U16(107, len(text)))
+                write(text)
             else:
-                out += _U8_U32(108, len(value))
+                write(_U8_U32(108, len(value)))
                 stack.append(_NIL)
                 stack.extend(value[::-1])
         elif of is dict or of is Map:
-            out += _U8_U32(116, len(value))
+            write(_U8_U32(116, len(value)))
             if maps is None:
                 for pair in reversed(value.items()):
                     stack += pair[::-1]
             elif maps:
                 pairs = [canonical(key, maps - 1) + canonical(held, maps - 1) for key, held in value.items()]
-                out += b"".join(sorted(pairs))
+                write(b"".join(sorted(pairs)))
             else:
                 raise EtfError(f"more than {MAPS_IN_KEYS} maps inside each other in the key of a map")
         elif of is float:
             if value - value != 0.0:
                 raise EtfError("a float that is not finite cannot be encoded: Erlang has none")
-            out += _U8_F64(70, value)
+            write(_U8_F64(70, value))
         elif of is ImproperList:
-            out += _U8_U32(108, len(value.items))
+            write(_U8_U32(108, len(value.items)))
             stack.append(value.tail)
             stack.extend(value.items[::-1])
         else:
-            out += _rare(value)
+            write(_rare(value))
     return out
 
 
