@@ -1,10 +1,11 @@
 """The example, the schema and the page of the documentation say what the model says."""
 
 import json
+import re
 from pathlib import Path
 
-from bridge.config.describe import description, effective, example, json_schema
-from bridge.config.load import keys, load
+from bridge.config.describe import _toml, description, effective, example, json_schema
+from bridge.config.load import env_name, keys, load
 from bridge.secret import MASK
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -34,10 +35,51 @@ def test_every_key_has_a_description_and_stands_in_the_example() -> None:
         assert key == "bridge.cookie" or key.rpartition(".")[2] in example(), key
 
 
-def test_every_key_is_documented() -> None:
+def type_of(kind: object) -> str:
+    """The type of a key in the words of the documentation."""
+    text = str(kind)
+    if choices := re.search(r"Literal\[(.*?)\]", text):
+        return " or ".join(f"`{choice}`" for choice in re.findall(r"'(\w+)'", choices[1]))
+    names = {"bool": "true or false", "Secret": "secret", "tuple": "list", "le=31536000000": "ms", "65535": "port"}
+    return next((word for part, word in names.items() if part in text), "number" if "[int" in text else "text")
+
+
+def row_of(key: str, kind: object, default: object) -> str:
+    """How a key's row in the documentation begins; more may be said after it."""
+    name = re.sub(r".*(tracking_id\.)|.*\.", r"\1", key)
+    shown = f"`{_toml(default)}`" if isinstance(default, str | int | tuple) else ""
+    variable = "" if "[]" in key else f"`{env_name(key)}`"
+    return f"| `{name}` | {type_of(kind)} | {shown} | {variable} | {description(kind)}"
+
+
+def section_of(key: str) -> str:
+    table = key.removesuffix("." + re.sub(r".*(tracking_id\.)|.*\.", r"\1", key))
+    return f"[[{table[:-2]}]]" if table.endswith("[]") else f"[{table}]"
+
+
+def test_every_key_is_documented_with_type_default_variable_and_meaning() -> None:
     page = (DOCS / "configuration.md").read_text()
-    missing = [key for key, _, _ in keys() if f"`{key.rpartition('.')[2]}`" not in page]
-    assert not missing
+    sections = {part.partition("`\n")[0]: part.splitlines() for part in page.split("\n## `")}
+    missing = [
+        (section_of(key), row)
+        for key, kind, default in keys()
+        if not any(line.startswith(row := row_of(key, kind, default)) for line in sections.get(section_of(key), ()))
+    ]
+    assert not missing, "\n".join(f"{section}: {row}" for section, row in missing)
+
+
+def test_nothing_is_documented_that_is_no_key() -> None:
+    page = (DOCS / "configuration.md").read_text()
+    rows = re.findall(r"^\| `([\w.]+)` \| .* \| .* \| .* \|", page, re.MULTILINE)
+    names = [re.sub(r".*(tracking_id\.)|.*\.", r"\1", key) for key, _, _ in keys()]
+    assert sorted(rows) == sorted(names)
+
+
+def test_the_example_of_the_documentation_loads(tmp_path: Path) -> None:
+    (text,) = re.findall(r"```toml\n(.*?)```", (DOCS / "configuration.md").read_text(), re.DOTALL)
+    path = tmp_path / "config.toml"
+    path.write_text(text)
+    assert load(path, {}, {}).settings.bridge.destinations
 
 
 def test_the_schema_knows_every_key() -> None:
