@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from bridge.delivery.deliver import deliver
@@ -25,6 +26,8 @@ STRETCH: Final = 60.0
 """Seconds of one delivery, after which its outcome so far is known to `status`; what is left goes on in the next."""
 LOOK: Final = 30.0
 """Seconds between looks into the queue: `report` on the command line may have left something there."""
+GRACE: Final = 1.0
+"""Seconds for those that a new configuration has no more use for: a request that is cut might be sent twice."""
 AFTER_ERROR: Final = 10.0
 """Seconds before another attempt when the queue itself cannot be used."""
 
@@ -50,7 +53,11 @@ class Couriers:
     async def employ(self, destinations: Sequence[Destination], sender: Sender, ambiguity: Ambiguity) -> None:
         """Deliver to exactly these from now on; those whom nothing changes for are not disturbed."""
         kept = [courier for courier in self._couriers if courier.serves(destinations, sender, ambiguity)]
-        await self.dismiss([courier for courier in self._couriers if courier not in kept])
+        gone = [courier for courier in self._couriers if courier not in kept]
+        with suppress(TimeoutError):
+            async with asyncio.timeout(GRACE):
+                await self.idle(gone)
+        await self.dismiss(gone)
         served = {courier.destination.id for courier in kept}
         for destination in destinations:
             if destination.id not in served:
@@ -67,9 +74,9 @@ class Couriers:
         for courier in self._couriers:
             courier.wake()
 
-    async def idle(self) -> None:
-        """Wait until everything is delivered, or nothing can be done at the moment."""
-        for courier in self._couriers:
+    async def idle(self, couriers: Sequence[_Courier] | None = None) -> None:
+        """Wait until everything is delivered by these, or all, or nothing can be done at the moment."""
+        for courier in self._couriers if couriers is None else couriers:
             await courier.idle.wait()
 
     async def dismiss(self, couriers: Sequence[_Courier] | None = None) -> None:

@@ -42,10 +42,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LOCK_NAME: Final = "service.lock"
-FINISH_SECONDS: Final = 4.0
+FINISH_SECONDS: Final = 3.0
 """How long a report that is under way may go on once the service was told to stop."""
 FLUSH_SECONDS: Final = 5.0
-"""How long deliveries may go on after that; with the above it makes less than the 10 s that are promised."""
+"""How long deliveries may go on after that. With a reload in between it makes less than the 10 s that are promised."""
 
 
 class AlreadyRunning(BridgeError):
@@ -124,7 +124,7 @@ class Service:
             _running(self._reports.run()) as reporting,
             _running(self._watchdog(reporting)),
         ):
-            reporting.add_done_callback(lambda _: self._stop_soon())
+            reporting.add_done_callback(lambda _: self._orders.put_nowait(_Order.STOP))
             self._notifier.ready("started")
             while await self._orders.get() is _Order.RELOAD:
                 await self._reload()

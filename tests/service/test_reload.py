@@ -1,0 +1,134 @@
+"""SIGHUP: a good file takes effect, a bad one changes nothing."""
+
+from __future__ import annotations
+
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.service.support import FAST, IDLE, kept, poll, running, sent
+from tests.support.bridge import Bridge
+from tests.support.emulator import running_emulator
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from erlang_stubs.cluster import StubCluster
+    from tests.service.support import RunningService
+
+
+@pytest.fixture
+def bridge(tmp_path: Path, default_cluster: StubCluster) -> Bridge:
+    return Bridge(tmp_path / "bridge", default_cluster.environ, service=IDLE)
+
+
+def reload(service: RunningService) -> dict[str, object]:
+    before = len(service.log("reloaded"))
+    service.send(signal.SIGHUP)
+    return service.wait_for("reloaded", before + 1)
+
+
+def report(service: RunningService) -> None:
+    before = len(service.log("report_collected"))
+    service.send(signal.SIGUSR1)
+    service.wait_for("report_collected", before + 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("[bridge]\nnodez = []", "did you mean 'nodes'?"),
+        ("[bridge", "is not valid TOML"),
+        ('[bridge]\nnodes = ["no node\'s name"]', "bridge.nodes"),
+        ('[services.service_mongoose_system_metrics]\ntracking_id.id = "G-AAAA1"', "has no secret"),
+        ('[bridge]\nca_file = "/nowhere/ca.pem"', "ca_file"),
+    ],
+)
+def test_a_bad_file_keeps_the_old_configuration_and_says_so(bridge: Bridge, text: str, problem: str) -> None:
+    bridge.extra["MONGOOSEIM_BRIDGE_STATE_DIR"] = str(bridge.state_dir)
+    bridge.extra["MONGOOSEIM_BRIDGE_LOG_DIR"] = str(bridge.log_dir)
+    if "nodes" in text:
+        del (environ := dict(bridge.environ))["MONGOOSEIM_BRIDGE_NODES"]
+        bridge.settings = f'nodes = ["{bridge.environ["MONGOOSEIM_BRIDGE_NODES"]}"]'
+        bridge.environ = environ
+        bridge.configure()
+    with running(bridge) as service:
+        service.wait_for("service_started")
+        bridge.config.write_text(text)
+        service.send(signal.SIGHUP)
+        refused = service.wait_for("reload_refused")
+        assert refused["level"] == "error"
+        assert problem in refused["problem"]
+        report(service)
+        bridge.configure()
+        assert reload(service)["changed"] == "nothing"
+
+
+def test_a_new_destination_gets_the_next_report_and_a_removed_one_does_not(bridge: Bridge, tmp_path: Path) -> None:
+    with running_emulator(tmp_path / "one.jsonl") as one, running_emulator(tmp_path / "two.jsonl") as two:
+        bridge.endpoints = (one.url,)
+        bridge.configure()
+        with running(bridge) as service:
+            service.wait_for("service_started")
+            report(service)
+            bridge.endpoints = (two.url,)
+            bridge.configure()
+            assert "bridge.destinations" in str(reload(service)["changed"])
+            report(service)
+            service.wait_for("delivered", 2)
+        history = sorted(kept(bridge))
+        assert sorted(sent(one.accepted())) == history[:1]
+        assert sorted(sent(two.accepted())) == history[1:]
+
+
+def test_new_intervals_and_log_level_take_effect(bridge: Bridge) -> None:
+    with running(bridge) as service:
+        service.wait_for("service_started")
+        assert service.log("connection_lost", "node_accepted", "report_wanted") == []
+        bridge.service = FAST
+        bridge.settings = 'log_level = "debug"'
+        bridge.configure()
+        changed = str(reload(service)["changed"])
+        assert "initial_report" in changed
+        assert "bridge.log_level" in changed
+        service.wait_for("report_collected", 2)
+        service.send(signal.SIGUSR1)
+        service.wait_for("report_wanted")
+
+
+def test_a_new_cookie_and_new_nodes_take_effect(
+    bridge: Bridge, start_cluster: Callable[..., StubCluster], tmp_path: Path
+) -> None:
+    cluster = start_cluster("6.5", 1)
+    cookie = tmp_path / "cookie"
+    cookie.write_text("a-wrong-cookie")
+    cookie.chmod(0o400)
+    bridge.environ = {"ERL_EPMD_PORT": str(cluster.epmd_port)}
+    bridge.settings = f'cookie_file = "{cookie}"\nnodes = ["nobody@localhost"]'
+    bridge.configure()
+    with running(bridge) as service:
+        service.wait_for("service_started")
+        service.send(signal.SIGUSR1)
+        service.wait_for("no_node_answered")
+        bridge.settings = f'cookie_file = "{cookie}"\nnodes = ["{cluster.entry}"]'
+        bridge.configure()
+        assert reload(service)["changed"] == "bridge.nodes"
+        service.send(signal.SIGUSR1)
+        poll("it tried the new node", lambda: service.log("no_node_answered"))
+        cookie.unlink()
+        cookie.write_text(cluster.cookie_file.read_text())
+        cookie.chmod(0o400)
+        assert reload(service)["changed"] == "cookie"
+        report(service)
+
+
+def test_what_needs_a_restart_is_named(bridge: Bridge, tmp_path: Path) -> None:
+    with running(bridge) as service:
+        service.wait_for("service_started")
+        old, bridge.settings = bridge.settings, "history_days = 3\n[bridge.health]\nport = 9180"
+        bridge.configure()
+        assert reload(service)["needs_restart"] == "bridge.health, bridge.history_days"
+        bridge.settings = old
+        bridge.configure()
