@@ -13,6 +13,7 @@ from bridge.config.destinations import destinations
 from bridge.config.errors import ConfigError
 from bridge.config.secrets import exposed
 from bridge.config.vm_args import read_vm_args
+from bridge.delivery.errors import DestinationError
 from bridge.service.doctor.steps import Chain, Findings, Section, Step, failed, listed, ok, skipped, warning
 
 if TYPE_CHECKING:
@@ -104,9 +105,12 @@ def properties(patient: Configuration) -> Findings:
     from bridge.service.reporting import make_sender  # noqa: PLC0415
 
     bridge = patient.read.settings.bridge
-    make_sender(bridge, patient.environ)
-    for destination in found:
-        proxy_for(destination.endpoint, bridge.proxy, patient.environ)
+    try:
+        make_sender(bridge, patient.environ)
+        for destination in found:
+            proxy_for(destination.endpoint, bridge.proxy, patient.environ)
+    except DestinationError as error:
+        return failed(error, "name a file with CA certificates in PEM form, or leave it to the system's")
     patient.destinations = found
     open_to_others = [
         reason.partition("; ") for path in _secret_files(patient.read) if (reason := exposed(path, stat.S_IRWXO))
