@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import threading
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from bridge.erlang import epmd
@@ -94,15 +95,13 @@ class Dial:
         return PhaseTimeout(str(self._node), f"{self.phase}{detail} took more than {PHASE_TIMEOUT:g} s")
 
     async def _resolve(self) -> list[str]:
-        loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(PHASE_TIMEOUT):
-                found = await loop.getaddrinfo(self._node.host, None, type=socket.SOCK_STREAM)
+                return await resolve(self._node.host)
         except TimeoutError as error:
             raise self._late(f" of {self._node.host}") from error
         except (OSError, UnicodeError) as error:
             raise UnresolvableHost(str(self._node), self._node.host) from error
-        return list(dict.fromkeys(str(info[4][0]) for info in found))
 
     async def _addresses(self, hosts: list[str]) -> list[Address]:
         """Every address at which the node may be reached: its own port if given, else the one that EPMD tells."""
@@ -178,6 +177,35 @@ class Dial:
                 return CertificateError(node, f"it answered {error.reason}")
             return TlsNotExpected(node, f"TLS handshake: {error.strerror or error}")
         return Refused(node, f"port {port}: {error.strerror or error}")
+
+
+async def resolve(host: str) -> list[str]:
+    """Every address of a host, in the order of the system's preference.
+
+    In a thread of its own: asyncio would wait at its end for one that hangs in the resolver.
+
+    Raises:
+        OSError, UnicodeError: it has none.
+    """
+    loop = asyncio.get_running_loop()
+    found: asyncio.Future[list[str]] = loop.create_future()
+
+    def tell(addresses: list[str] | None, error: Exception | None) -> None:
+        if not found.done():
+            found.set_exception(error) if error else found.set_result(addresses or [])
+
+    def look_up() -> None:
+        addresses, failure = None, None
+        try:
+            infos = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+            addresses = list(dict.fromkeys(str(info[4][0]) for info in infos))
+        except (OSError, UnicodeError) as error:
+            failure = error
+        with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
+            loop.call_soon_threadsafe(tell, addresses, failure)
+
+    threading.Thread(target=look_up, name=f"resolve {host}", daemon=True).start()
+    return await found
 
 
 async def ask_epmd(ip: str, port: int, name: str) -> epmd.NodePort | None:

@@ -67,12 +67,15 @@ def answer(message: Message, registered: Container[str]) -> list[bytes] | Reques
 
 def _sent(name: str, payload: Term, registered: Container[str]) -> list[bytes] | Request:
     match payload:
-        case (Atom() as call, (Pid() as caller, tag), request) if call == _GEN_CALL:
-            if name == NET_KERNEL:
-                pinged = isinstance(request, tuple) and request[:1] == (_IS_AUTH,)
-                return [reply(caller, tag, Atom("yes"))] if pinged else []
+        case (Atom() as call, (Pid() as caller, Reference() | ImproperList(tail=Reference()) as tag), request) if (
+            call == _GEN_CALL
+        ):
             if name in registered:
                 return Request(name, caller, tag, request)
+            if name == NET_KERNEL:
+                if isinstance(request, tuple) and request[:1] == (_IS_AUTH,):
+                    return [reply(caller, tag, Atom("yes"))]
+                return [failed(Request(name, caller, tag, request), _NOPROC)]
     return []
 
 

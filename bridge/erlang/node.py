@@ -7,7 +7,7 @@ import logging
 import os
 import secrets
 import socket
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from bridge.erlang import epmd, guest
 from bridge.erlang.connection import Connection
@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     Handler = Callable[[Term], Awaitable[Term]]
 
 log = logging.getLogger(__name__)
+
+REQUESTS: Final = 100
+"""Requests of peers that are handled at once; the callers of more exit with `overload`."""
 
 
 class Node:
@@ -170,13 +173,13 @@ class Node:
 
     def incarnation(self, peer: NodeName | str) -> int | None:
         """The creation of a connected peer, which differs in each life of that node; None where it is not connected."""
-        known = self._known.get(peer)
+        known = self._peers.get(str(peer)) or self._known.get(peer)
         agreed = known.connection.agreed if known and known.connection else None
         return agreed.peer_creation if agreed else None
 
     def known_as(self, peer: NodeName | str) -> str | None:
         """The name by which a connected peer knows us: our own, or the one that it lent us."""
-        known = self._known.get(peer)
+        known = self._peers.get(str(peer)) or self._known.get(peer)
         agreed = known.connection.agreed if known and known.connection else None
         return agreed.own_name if agreed else None
 
@@ -196,13 +199,15 @@ class Node:
 
     def _peer(self, peer: NodeName | str) -> Peer:
         to = peer if isinstance(peer, NodeName) else NodeName.parse(peer)
-        found = self._peers.get(str(to))
-        if found is None:
-            found = self._peers[str(to)] = Peer(to, self._dial)
-        elif to.port:
+        found = self._remembered(to)
+        if to.port:
             found.name = to
+        found.called = True
         self._known[peer] = found
         return found
+
+    def _remembered(self, name: NodeName) -> Peer:
+        return self._peers.setdefault(str(name), Peer(name, self._dial))
 
     def _dial(self, to: NodeName) -> Dial:
         own = self._name
@@ -246,6 +251,8 @@ class Node:
         peer = self._peers.get(connection.peer)
         if peer:
             peer.lose(connection)
+            if not peer.called and not peer.connection:
+                del self._peers[connection.peer]
 
     # the listening side
 
@@ -300,7 +307,7 @@ class Node:
     def _accepted(self, connection: Connection) -> None:
         log.debug(Line("node_accepted", node=connection.peer))
         try:
-            self._peer(connection.peer).adopt(connection)
+            self._remembered(NodeName.parse(connection.peer)).adopt(connection)
         except BadNodeName:
             connection.close()
 
@@ -312,6 +319,9 @@ class Node:
         self._handlers[name] = handler
 
     def _requested(self, connection: Connection, request: guest.Request) -> None:
+        if len(self._tasks) >= REQUESTS:
+            connection.send(guest.failed(request, Atom("overload")))
+            return
         task = asyncio.get_running_loop().create_task(self._handle(connection, request))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

@@ -23,12 +23,25 @@ LONGEST_BACKOFF: Final = 10.0
 class Peer:
     """A node that we call, or that called us. All who want to call it share one connection and one attempt."""
 
-    __slots__ = ("_arrived", "_attempt", "_backoff", "_dial", "_failure", "_make", "_not_before", "connection", "name")
+    __slots__ = (
+        "_arrived",
+        "_attempt",
+        "_backoff",
+        "_dial",
+        "_failure",
+        "_make",
+        "_not_before",
+        "called",
+        "connection",
+        "name",
+    )
 
     def __init__(self, name: NodeName, make: Callable[[NodeName], Dial]) -> None:
         """Prepare; `make` gives a new attempt."""
         self.name = name
         self.connection: Connection | None = None
+        self.called = False
+        """Whether we want it, and not only it us: then it is remembered after a loss."""
         self._make = make
         self._attempt: asyncio.Task[Connection] | None = None
         self._dial: Dial | None = None

@@ -8,6 +8,7 @@ import pytest
 
 from bridge.erlang import Atom, Node, Pid
 from bridge.erlang import listener as listening
+from bridge.erlang import node as node_module
 from bridge.erlang.dial import ask_epmd
 from bridge.erlang.errors import BadNodeName, NameConflict, NotRegistered
 from bridge.secret import Secret
@@ -139,6 +140,37 @@ async def test_a_handler_that_fails_ends_the_call_at_once(net, beam, result, cap
         assert "bridge_error" in value
         assert took < 20_000
         assert "secret" not in caplog.text
+
+
+async def test_requests_beyond_what_is_handled_at_once_end_at_once(net25, beam25, monkeypatch):
+    monkeypatch.setattr(node_module, "REQUESTS", 2)
+    async with net25.node(NAME) as node:
+        release = asyncio.Event()
+
+        async def handle(request: object) -> object:
+            await release.wait()
+            return request
+
+        node.register("slow", handle)
+        await node.listen("127.0.0.1")
+        asking = f"""Self = self(), Ask = fun(N) -> spawn(fun() ->
+                Self ! {{N, catch gen_server:call({{slow, '{NAME}'}}, N, 30000)}} end) end,
+            [Ask(N) || N <- [1, 2]], net_adm:ping('{NAME}'), timer:sleep(200), Ask(3),
+            receive {{3, {{'EXIT', {{Why, _}}}}}} -> Why after 20000 -> late end"""
+        assert await ask(beam25, asking) == "overload"
+        release.set()
+        assert await ask(beam25, "receive {1, 1} -> ok after 20000 -> late end") == "ok"
+
+
+async def test_peers_that_came_of_themselves_are_forgotten_when_they_go(net25):
+    async with net25.node("server@localhost") as server:
+        await server.listen("127.0.0.1")
+        for number in range(3):
+            async with net25.node(f"visitor{number}@localhost") as visitor:
+                await visitor.connect("server@localhost", timeout=LONG)
+                assert server.incarnation(f"visitor{number}@localhost") == visitor.creation
+        await until("they are forgotten", lambda: server._peers == {})
+        assert server._known == {}
 
 
 # Everything else must be answered with "there is no such process", since these block without an answer.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
@@ -132,6 +133,15 @@ async def test_each_phase_that_gets_no_answer_names_itself(net25, monkeypatch):
 async def test_a_call_with_less_time_than_a_phase_names_the_phase_too(net25):
     async with serving(silent) as port:
         assert "handshake" in str(await refused(net25.node(), f"a@localhost:{port}", PhaseTimeout, within=0.2))
+
+
+async def test_a_resolver_that_hangs_is_told_and_keeps_nobody_from_ending(net25, monkeypatch):
+    monkeypatch.setattr(dial, "PHASE_TIMEOUT", 0.2)
+    never = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [] if never.wait(60) else [])
+    assert "look-up" in str(await refused(net25.node(), "a@localhost", PhaseTimeout))
+    await asyncio.get_running_loop().shutdown_default_executor()  # as asyncio.run does it
+    never.set()
 
 
 async def test_one_mute_peer_keeps_no_other_waiting(net25, beam25):

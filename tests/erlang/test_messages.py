@@ -168,6 +168,12 @@ def test_net_kernel_answers_pings_and_nothing_else(payload):
     assert answered(payload, control.REG_SEND, PEER, Atom(""), Atom("net_kernel")) == []
 
 
+def test_other_calls_to_net_kernel_end_at_once():
+    call = (Atom("$gen_call"), (PEER, REFERENCE), (Atom("spawn"), 1))
+    expected = control.write(control.MONITOR_P_EXIT, Atom("net_kernel"), PEER, REFERENCE, Atom("noproc"))
+    assert answered(call, control.REG_SEND, PEER, Atom(""), Atom("net_kernel")) == [expected]
+
+
 def test_replies_go_to_the_alias_where_there_is_one():
     alias = ImproperList([Atom("alias")], REFERENCE)
     ping = (Atom("$gen_call"), (PEER, alias), (Atom("is_auth"), Atom("a@h")))
