@@ -185,6 +185,20 @@ COUNTS = (
 )
 
 
+A_FEW = 5
+"""What a node may have more of for reasons of its own, or because it has not finished with the last runs."""
+
+
+def counts(beam) -> list[int]:
+    beam.eval(COUNTS)  # the first time it makes atoms
+    return [int(count) for count in beam.eval(COUNTS).strip("{}").split(",")]
+
+
+def grown(beam, before: list[int]) -> int:
+    """The most that anything but atoms has grown by."""
+    return max(now - then for now, then in zip(counts(beam)[1:], before[1:], strict=True))
+
+
 async def test_a_thousand_runs_leave_the_node_as_it_was(net):
     with net.beam("visited@localhost") as beam:
 
@@ -192,28 +206,25 @@ async def test_a_thousand_runs_leave_the_node_as_it_was(net):
             async with net.node() as node:
                 await node.call(beam.name, "erlang", "node", [], timeout=LONG)
 
-        def counts() -> list[int]:
-            return [int(count) for count in beam.eval(COUNTS).strip("{}").split(",")]
-
         for _ in range(20):
             await run()
         await asyncio.to_thread(eventually, "all are gone", lambda: beam.eval("nodes(hidden)") == "[]")
-        counts()
-        before = counts()
+        before = counts(beam)
         for _ in range(100):
             await asyncio.gather(*[run() for _ in range(10)])
-        await asyncio.to_thread(eventually, "all but atoms is as before", lambda: counts()[1:] == before[1:])
-        assert counts()[0] - before[0] < 50  # ten at a time were lent names; a name is lent again and again
+        await asyncio.to_thread(eventually, "it is as before", lambda: grown(beam, before) <= A_FEW)
+        # ten at a time were lent names, and a name is lent again and again
+        assert counts(beam)[0] - before[0] < 10 * A_FEW
 
 
 async def test_a_thousand_calls_leave_the_node_as_it_was(net, beam):
     async with net.node() as node:
         await node.call(beam.name, "erlang", "node", [], timeout=LONG)
-        beam.eval(COUNTS)
-        before = beam.eval(COUNTS)
+        before = counts(beam)
         for _ in range(10):
             await asyncio.gather(*[node.call(beam.name, "erlang", "node", [], timeout=LONG) for _ in range(100)])
-        await asyncio.to_thread(eventually, "as before", lambda: beam.eval(COUNTS) == before)
+        await asyncio.to_thread(eventually, "it is as before", lambda: grown(beam, before) <= A_FEW)
+        assert counts(beam)[0] - before[0] <= A_FEW
 
 
 def test_a_phase_of_connecting_ends_before_that_of_the_node():

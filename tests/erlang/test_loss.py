@@ -138,7 +138,12 @@ async def test_a_call_with_less_time_than_a_phase_names_the_phase_too(net25):
 async def test_a_resolver_that_hangs_is_told_and_keeps_nobody_from_ending(net25, monkeypatch):
     monkeypatch.setattr(dial, "PHASE_TIMEOUT", 0.2)
     never = threading.Event()
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [] if never.wait(60) else [])
+
+    def hang(*_: object, **__: object) -> list[object]:
+        never.wait(60)
+        return []
+
+    monkeypatch.setattr(socket, "getaddrinfo", hang)
     assert "look-up" in str(await refused(net25.node(), "a@localhost", PhaseTimeout))
     await asyncio.get_running_loop().shutdown_default_executor()  # as asyncio.run does it
     never.set()
