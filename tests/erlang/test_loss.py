@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bridge.erlang import Atom, CallTimeout, NodeDown, connection, dial, epmd, retryable
+from bridge.erlang import Atom, CallTimeout, NodeDown, connection, control, dial, epmd, retryable
 from bridge.erlang.errors import (
     BadCookie,
     BadNodeName,
@@ -24,6 +24,7 @@ from bridge.erlang.errors import (
 )
 from bridge.erlang.errors import retryable as retry
 from erlang_stubs.beam import eventually, free_port
+from tests.erlang.conftest import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -311,3 +312,47 @@ async def test_a_socket_that_is_reset_in_a_call_fails_it(net25):
 
     async with serving(answer) as port:
         await refused(net25.node(), f"a@localhost:{port}", NotAllowed)
+
+
+def frame(body: bytes) -> bytes:
+    return len(body).to_bytes(4, "big") + body
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        frame(b"p\x83" + b"h\1" * 1_000_000 + b"j"),
+        frame(b"p\x83h\4a\2w\0w\0w\0\x83" + b"l\0\0\0\1" * 100_000 + b"j" * 100_001),
+        frame(b"p\x83l\xff\xff\xff\xffj"),
+        frame(b"p\x83h\4a\2w\0w\0w\0\x83t\0\1\0\0" + b"h\0j" * 65_536),
+        frame(b"p\x83m\xff\xff\xff\xff"),
+        frame(b"p\x83a\1"),
+        frame(b"p"),
+        frame(b"\x83D\0h\0"),
+        frame(b"n"),
+        b"\xff\xff\xff\xff",
+        (129 * 2**20).to_bytes(4, "big"),
+    ],
+    ids=lambda sent: repr(sent[:16]),
+)
+async def test_whatever_a_peer_sends_costs_it_no_more_than_its_connection(net25, caplog, sent):
+    async with net25.node("hostile@localhost") as hostile, net25.node("victim@localhost") as victim:
+        await hostile.listen("127.0.0.1")
+        await victim.connect("hostile@localhost", timeout=LONG)
+        link = victim._peers["hostile@localhost"].connection
+        hostile._peers["victim@localhost"].connection._transport.write(sent)
+        await until("it is closed", lambda: link.lost)
+        await victim.connect("hostile@localhost", timeout=LONG)
+    assert caplog.text == ""
+
+
+async def test_operations_that_we_do_not_know_are_ignored(net25):
+    async with net25.node("newer@localhost") as newer, net25.node("client@localhost") as client:
+        await newer.listen("127.0.0.1")
+        await client.connect("newer@localhost", timeout=LONG)
+        link = client._peers["newer@localhost"].connection
+        heard = link._heard
+        for message in (control.write(99, 1), control.write_with(1, 98), control.write(control.EXIT, 1, 2, 3)):
+            newer._peers["client@localhost"].connection.send(message)
+        await until("they have arrived", lambda: link._heard > heard)
+        assert not link.lost
