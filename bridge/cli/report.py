@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import logging
 from typing import TYPE_CHECKING
 
 import click
 
 from bridge.cli.context import DONE, NOT_ALL_DELIVERED, AppContext, pass_app
+from bridge.log import Line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bridge.delivery.deliver import Outcome
     from bridge.service.reporting import Made
+
+log = logging.getLogger(__name__)
 
 
 @click.command(name="report")
@@ -31,6 +35,8 @@ def command(app: AppContext, ctx: click.Context, form: str) -> None:
 
     require(app.settings.service, app.environ)
     made, outcomes = asyncio.run(_report(app))
+    for note in made.report.notes:
+        log.warning(Line("report_note", report=made.id, note=note))
     click.echo(_as_json(made, outcomes) if form == "json" else _as_text(made, outcomes))
     ctx.exit(NOT_ALL_DELIVERED if any(_left(outcome) for outcome in outcomes) else DONE)
 

@@ -1,4 +1,4 @@
-"""The Client ID is random and stays the same; `nodes` shows the cluster."""
+"""What a report says of a cluster: its Client ID, members that are missed, a large one, one that reports by itself."""
 
 from __future__ import annotations
 
@@ -57,6 +57,34 @@ def test_nodes_shows_who_is_up_and_why_others_are_not(
     assert up["otp"].isdigit()
     assert down["state"] == "not asked"
     assert "not running" in down["reason"]
+
+
+def test_a_member_that_cannot_be_asked_is_named_in_the_log_and_in_the_summary(
+    tmp_path: Path, start_cluster: Callable[..., StubCluster]
+) -> None:
+    cluster = start_cluster("default", 3)
+    bridge = Bridge(tmp_path / "bridge", cluster.environ, settings="collect_timeout = 1_500")
+    cluster.nodes[2].pause()
+    try:
+        result = bridge.run("report")
+    finally:
+        cluster.nodes[2].resume()
+    assert result.code == 0
+    assert f"not asked: node {cluster.nodes[2].name}" in result.out
+    assert cluster.nodes[2].name in result.err
+    assert sum(event["name"] == "cluster" for event in bridge.json_log) == 2
+    assert cluster.nodes[2].name not in (bridge.log_dir / "system_metrics_report.json").read_text()
+
+
+def test_the_own_reporter_that_is_still_on_is_told_with_the_remedy(
+    tmp_path: Path, start_cluster: Callable[..., StubCluster]
+) -> None:
+    bridge = Bridge(tmp_path / "bridge", start_cluster("own_reporter_on", 1).environ)
+    result = bridge.run("report")
+    assert result.code == 0
+    assert "counted twice" in result.out
+    assert "report = false" in result.out
+    assert "counted twice" in bridge.run("preview").err
 
 
 @pytest.mark.parametrize("aggregate", [False, True])
