@@ -154,6 +154,8 @@ class ReportLoop:
         began = self._loop.time()
         scheduled = began >= min(self._due, self._retry_at)
         wanted, self._wanted = self._wanted, None
+        why = "request" if not scheduled else "schedule" if began >= self._due else "retry"
+        log.debug(Line("report_begun", why=why, late=f"{began - min(self._due, self._retry_at, began):.3f}s"))
         longest = LONGEST_REPORT + 4 * self._plan.collect_timeout
         self.alive_until = began + longest + SLACK
         try:

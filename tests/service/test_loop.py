@@ -37,9 +37,11 @@ GONE = Unreachable("mongooseim2@localhost", "it is not there")
 SERVICE = ServiceSection(initial_report=60_000, periodic_report=600_000)
 
 
-def facts(*unreachable: Unreachable, own_reporter: bool = False, notes: tuple[str, ...] = ()) -> ClusterFacts:
-    node = NodeFacts(NAME, "6.8.0", "27", 60, 0, 1, "toml")
-    return ClusterFacts((node,), unreachable, "id-of-the-cluster", 1, 1, (), 0, (), (), (), (), {}, own_reporter, notes)
+def facts(
+    *unreachable: Unreachable, own_reporter: bool = False, notes: tuple[str, ...] = (), size: int = 1
+) -> ClusterFacts:
+    nodes = tuple(NodeFacts(f"mongooseim{n}@host", "6.8.0", "27", 60, 0, size, "toml") for n in range(size))
+    return ClusterFacts(nodes, unreachable, "id-of-the-cluster", 1, 1, (), 0, (), (), (), (), {}, own_reporter, notes)
 
 
 @dataclass
@@ -330,6 +332,18 @@ def test_each_change_is_told_once_not_with_every_report(tmp_path: Path, caplog: 
         "fact_no_longer_failing",
         "own_reporter_off",
     ]
+
+
+def test_a_day_of_ten_nodes_is_one_line_per_report(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "bridge")
+
+    async def main() -> None:
+        async with rig(tmp_path, cluster(answer=lambda _: facts(size=10)), ServiceSection()) as it:
+            await it.until(86_400)
+            assert it.state.reports == 8
+
+    virtual_time.run(main())
+    assert len(caplog.records) == 8
 
 
 def test_the_loop_says_until_when_it_is_alive_and_keeps_its_word(tmp_path: Path) -> None:
