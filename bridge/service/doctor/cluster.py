@@ -6,8 +6,8 @@ One connection is made as every command makes it; which step its failure belongs
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from bridge.erlang.dial import ask_epmd_names
 from bridge.erlang.errors import (
@@ -33,6 +33,7 @@ from bridge.service.doctor.steps import (
     Findings,
     Section,
     Step,
+    addresses_of,
     failure,
     listed,
     ok,
@@ -92,7 +93,7 @@ async def host(visit: Visit) -> Findings:
         visit.addresses = await resolve(visit.entry.host)
     except (OSError, UnicodeError) as error:
         raise UnresolvableHost(str(visit.entry), visit.entry.host) from error
-    return ok(f"{visit.entry.host} is {listed(visit.addresses)}")
+    return ok(addresses_of(visit.entry.host, visit.addresses))
 
 
 async def epmd(visit: Visit) -> Findings:
@@ -120,7 +121,7 @@ async def registered(visit: Visit) -> Findings:
     if visit.entry.name in visit.listed:
         return ok(f"{visit.entry.name} is registered, with port {visit.listed[visit.entry.name]}")
     others = f"it lists {listed(sorted(visit.listed), 8)}" if visit.listed else "it lists no node at all"
-    return failure(f"{UnknownNode(str(visit.entry)).node} is not registered with EPMD: {others}", UnknownNode.remedy)
+    return failure(f"{visit.entry} is not registered with EPMD: {others}", UnknownNode.remedy)
 
 
 async def port(visit: Visit) -> Findings:
@@ -201,7 +202,7 @@ class Examined:
 
     name: str
     survey: Survey | None
-    answer: NodeAnswer | None = field(default=None)
+    answer: NodeAnswer | None = None
 
     @property
     def known(self) -> NodeAnswer:
@@ -216,7 +217,10 @@ def running(node: Examined) -> Findings:
     node.answer = node.survey.answers.get(node.name)
     if node.answer is None:
         silent = node.survey.unreachable.get(node.name, Unreachable(node.name, "it did not answer in time"))
-        return failure(silent.reason, "is the node overloaded, or no MongooseIM? bridge.collect_timeout is its time")
+        return failure(
+            silent.reason.partition("; ")[0],
+            "is the node overloaded, or no MongooseIM? bridge.collect_timeout is its time",
+        )
     if not node.answer.running:
         return failure(
             "the node answers, but MongooseIM is not running on it", "start it with mongooseimctl start, or wait for it"
@@ -265,20 +269,27 @@ ANSWERS: Final = Chain(
 )
 
 
-def members(survey: Survey) -> Findings:
-    """Everybody whom an answering node sees; the entry nodes have been told about already."""
-    seen = {name for answer in survey.answers.values() for name in answer.members}
-    missing = [
-        _missing(survey.unreachable.get(name, Unreachable(name, f"node {name} did not answer in time")))
-        for name in sorted(seen - survey.answers.keys())
-    ]
-    stopped = [name for name, answer in survey.answers.items() if name in seen and not answer.running]
-    missing += [_missing(Unreachable(name, f"MongooseIM is not running on {name}")) for name in stopped]
-    return missing or ok(f"{len(survey.answers)}, all reached: {listed(sorted(survey.answers))}")
+class Members(NamedTuple):
+    """What was asked of whom, and the nodes that have been told about already."""
+
+    survey: Survey
+    entries: frozenset[str]
 
 
-def _missing(node: Unreachable) -> Finding:
-    found, _, advice = node.reason.partition("; ")
+def members(cluster: Members) -> Findings:
+    """Everybody else whom an answering node sees."""
+    found, silent = cluster.survey.answers, cluster.survey.unreachable
+    missing = []
+    for name in sorted({name for answer in found.values() for name in answer.members} - cluster.entries):
+        if name not in found:
+            missing.append(_missing(silent[name].reason if name in silent else f"node {name} did not answer in time"))
+        elif not found[name].running:
+            missing.append(_missing(f"MongooseIM is not running on node {name}"))
+    return missing or ok(f"{len(found)} reached: {listed(sorted(found))}")
+
+
+def _missing(reason: str) -> Finding:
+    found, _, advice = reason.partition("; ")
     return warning(found, advice or "start it, or take it out of the cluster; reports are made without it")
 
 

@@ -129,7 +129,7 @@ CONFIGURATION: Final = Chain(
     Section.CONFIGURATION,
     (
         Step("configuration", "file, environment and options can be read, every key and value is known", file),
-        Step("node names", "they are names, and the own one is short or long as theirs are", names, vital=False),
+        Step("node names", "they are names, and the own one is short or long as theirs are", names, 10.0, vital=False),
         Step("cookie file", "a cookie is found, and nobody else can read it", cookie, vital=False),
         Step("TLS files", "CA, certificate and key can be loaded; skipped for plain TCP", tls, vital=False),
         Step("destinations", "each has its API secret; proxy and CA file are usable", properties, vital=False),

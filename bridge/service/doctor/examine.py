@@ -11,7 +11,7 @@ from bridge.erlang.epmd import epmd_port
 from bridge.mongooseim.collect import Survey
 from bridge.mongooseim.merge import merge
 from bridge.service.consent import consent
-from bridge.service.doctor.cluster import ANSWERS, MEMBERS, REACH, Examined, Visit
+from bridge.service.doctor.cluster import ANSWERS, MEMBERS, REACH, Examined, Members, Visit
 from bridge.service.doctor.configuration import CONFIGURATION, Configuration
 from bridge.service.doctor.route import ROUTE, Route
 from bridge.service.doctor.steps import Daemons, Result, State
@@ -105,7 +105,7 @@ async def _asked(
         else:
             results += ANSWERS.skipped("the node cannot be asked", str(visit.entry))
     if survey and survey.answers:
-        return results + await MEMBERS.run(survey, deadline)
+        return results + await MEMBERS.run(Members(survey, frozenset(map(str, access.entries))), deadline)
     return results + MEMBERS.skipped("no node can be asked who they are")
 
 

@@ -35,9 +35,9 @@ from bridge.service.doctor.steps import (
     Findings,
     Section,
     Step,
+    addresses_of,
     failed,
     failure,
-    listed,
     ok,
     resolve,
     skipped,
@@ -102,7 +102,7 @@ async def host(route: Route) -> Findings:
     """Of the proxy where there is one: the endpoint's is then looked up by the proxy."""
     name = urlsplit(route.proxy.reveal() if route.proxy else route.destination.endpoint).hostname or ""
     try:
-        return ok(f"{name} is {listed(await resolve(name))}{' (the proxy)' if route.proxy else ''}")
+        return ok(addresses_of(name, await resolve(name)) + (" (the proxy)" if route.proxy else ""))
     except (OSError, UnicodeError) as error:
         raise Unresolvable(f"the proxy {name}" if route.proxy else route.destination.peer) from error
 

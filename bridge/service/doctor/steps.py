@@ -137,16 +137,17 @@ class Chain(Generic[T]):
 
 async def _tried(step: Step[T], patient: T, deadline: float) -> Sequence[Finding]:
     left = deadline - asyncio.get_running_loop().time()
+    late = [skipped("no time was left: the steps before took too much of it")]
     if left <= 0:
-        return [skipped("no time was left; the steps before took all of it")]
-    seconds = min(step.seconds, left)
+        return late
     try:
-        async with asyncio.timeout(seconds):
+        async with asyncio.timeout(min(step.seconds, left)):
             # One that is no coroutine may block, on a disk that hangs for example.
             found = step.check(patient) if iscoroutinefunction(step.check) else asyncio.to_thread(step.check, patient)
             findings = await cast("Awaitable[Findings]", found)
     except TimeoutError:
-        return [failure(f"took more than {seconds:.2g} s", "something hangs there: a network, a disk or a name server")]
+        advice = "something hangs there: a network, a disk or a name server"
+        return [failure(f"took more than {step.seconds:g} s", advice)] if step.seconds <= left else late
     except BridgeError as error:
         return failed(error)
     except Exception as error:  # noqa: BLE001 - one step's bug must not cost what the others found
@@ -220,6 +221,11 @@ async def resolve(host: str) -> list[str]:
     """
     found = await asyncio.get_running_loop().getaddrinfo(host, None)
     return list(dict.fromkeys(str(info[4][0]) for info in found))
+
+
+def addresses_of(host: str, addresses: Sequence[str]) -> str:
+    """What a look-up gave, for a line of text."""
+    return host if list(addresses) == [host] else f"{host} is {listed(addresses)}"
 
 
 def listed(names: Sequence[str], most: int = 4) -> str:
