@@ -49,5 +49,9 @@ bench: setup ## Paired timings against named peers, as tables
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	$(BIN)/python -m tests.bench
 
+man: setup ## Write the man page to build/mongooseim-bridge.1
+	@mkdir -p build
+	$(BIN)/python -m bridge.cli.man > build/mongooseim-bridge.1
+
 clean: ## Remove what the other targets made
 	rm -rf $(VENV) .cache build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache erlang_stubs/ebin

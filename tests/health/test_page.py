@@ -126,7 +126,7 @@ async def test_bars_are_as_long_as_the_host_types_are_many(
         page.open()
         bars = page.bars()
         assert bars["mod_roster"][0] == "rdbms 3"
-        assert bars["mod_muc (online users)"][0] == "cets 2"
+        assert bars["mod_muc (online)"][0] == "cets 2"
         lengths = {module: sum(widths) for module, (_, widths) in bars.items()}
         assert lengths["mod_roster"] == pytest.approx(3 * lengths["mod_http_upload"], rel=0.05)
         assert lengths["mod_roster"] == pytest.approx(lengths["mod_last"], rel=0.01)

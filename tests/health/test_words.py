@@ -62,7 +62,7 @@ def test_the_chart_tells_backends_and_the_two_of_one_module_apart() -> None:
     assert backends(made) == (
         Bar("mod_last", {"mnesia": 1}),
         Bar("mod_muc", {"rdbms": 2, "mnesia": 1}),
-        Bar("mod_muc (online users)", {"cets": 3}),
+        Bar("mod_muc (online)", {"cets": 3}),
     )
 
 

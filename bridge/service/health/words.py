@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from bridge.report.model import Event, Value
 
-_BACKENDS: Final = {"backend": "", "online_backend": " (online users)"}
+_BACKENDS: Final = {"backend": "", "online_backend": " (online)"}
 """The params of a module that name a backend, and how a second one of the same module is told apart."""
 _LISTS: Final = {"http_api": "HTTP APIs", "transport_mechanism": "Transports"}
 _KINDS: Final = {"Message": "Messages", "Iq": "IQs", "Presence": "Presences"}
