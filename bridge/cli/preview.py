@@ -50,16 +50,10 @@ async def current_report(app: AppContext) -> Report:
     """
     from bridge.service.reporting import ask_cluster, build_report  # noqa: PLC0415 - as above
 
-    bridge = app.settings.bridge
-    facts = await ask_cluster(app.access, bridge.collect_timeout / 1000)
-    totals, client_id = _remembered(app)
-    return build_report(
-        facts,
-        totals,
-        facts.cluster_id or client_id or NO_ID_YET,
-        time.time_ns() // 1000,
-        aggregate_modules=bridge.aggregate_modules,
-    )
+    facts = await ask_cluster(app.access, app.settings.bridge.collect_timeout / 1000)
+    totals, kept = _remembered(app)
+    client_id = facts.cluster_id or kept or NO_ID_YET
+    return build_report(facts, totals, client_id, time.time_ns() // 1000, app.settings)
 
 
 def _remembered(app: AppContext) -> tuple[StanzaTotals, str | None]:

@@ -53,8 +53,7 @@ async def _report(app: AppContext) -> tuple[Made, Sequence[Outcome]]:
                 lambda: ask_cluster(access, bridge.collect_timeout / 1000),
                 store,
                 destinations,
-                app.log_dir,
-                aggregate_modules=bridge.aggregate_modules,
+                app.settings,
             )
             outcomes = await deliver(
                 store,

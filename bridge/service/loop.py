@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bridge.delivery.clock import MICROSECONDS
 from bridge.delivery.errors import StoreError
 from bridge.delivery.store import NEXT_REPORT_AT, SERVICE_SEEN_AT
+from bridge.errors import BridgeError
 from bridge.log import Line
 from bridge.mongooseim.errors import NoNodeAnswered
 from bridge.service.reporting import OWN_REPORTER_ON, make_report
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from bridge.config.access import Access
     from bridge.delivery.store import Store
-    from bridge.mongooseim.facts import ClusterFacts
     from bridge.service.membership import Membership
     from bridge.service.plan import Plan
     from bridge.service.reporting import Made
@@ -39,6 +38,10 @@ ROUND: Final = 30.0
 """Seconds between rounds of the loop when nothing is due: it tells that it is alive, and tries to be a node again."""
 
 
+class ReportCut(BridgeError):
+    """A report took longer than any may; it was given up and is made again."""
+
+
 class ReportLoop:
     """Makes every report of the service, one at a time."""
 
@@ -49,7 +52,7 @@ class ReportLoop:
         state: ServiceState,
         troubles: Troubles,
         *,
-        made: Callable[[Made], None],
+        ended: Callable[[Made | Exception], None],
         enter: Callable[[Access], Membership],
     ) -> None:
         """Prepare; the schedule begins now.
@@ -59,7 +62,7 @@ class ReportLoop:
             store: where reports go.
             state: what is told of each attempt.
             troubles: where it is told what is wrong.
-            made: told of every report that may be delivered.
+            ended: told of every attempt: the report, which may be delivered, or why there is none.
             enter: gives a membership in the cluster that is reached so.
         """
         self._loop = asyncio.get_running_loop()
@@ -67,7 +70,7 @@ class ReportLoop:
         self._store = store
         self._state = state
         self._troubles = troubles
-        self._made = made
+        self._ended = ended
         self._enter = enter
         self._start = self._loop.time()
         self._schedule = Schedule.of(plan.settings.service, self._start)
@@ -159,21 +162,23 @@ class ReportLoop:
         longest = LONGEST_REPORT + 4 * self._plan.collect_timeout
         self.alive_until = began + longest + SLACK
         try:
-            async with asyncio.timeout(longest):
-                made = await self._report()
+            made = await self._report_within(longest)
         except asyncio.CancelledError:
             if wanted:
                 wanted.cancel()
             raise
         except Exception as error:  # noqa: BLE001 - the service outlives whatever one report meets
+            self._schedule_next(began)
             self._failed(error, scheduled=scheduled)
+            self._ended(error)
             if wanted and not wanted.done():
                 wanted.set_exception(error)
         else:
+            self._schedule_next(began)
             self._succeeded(made, self._loop.time() - began)
+            self._ended(made)
             if wanted and not wanted.done():
                 wanted.set_result(made)
-        self._schedule_next(began)
 
     def _schedule_next(self, began: float) -> None:
         now = self._loop.time()
@@ -184,20 +189,22 @@ class ReportLoop:
                 self._troubles.end("reports_skipped", "reports_in_time")
             self._due = self._schedule.after(now)
 
-    async def _report(self) -> Made:
+    async def _report_within(self, seconds: float) -> Made:
         assert self._membership
         membership, plan = self._membership, self._plan
-
-        async def collect() -> ClusterFacts:
-            return await membership.ask(plan.collect_timeout)
-
-        return await make_report(
-            collect,
-            self._store,
-            plan.destinations,
-            Path(plan.settings.bridge.log_dir),
-            aggregate_modules=plan.settings.bridge.aggregate_modules,
-        )
+        try:
+            async with asyncio.timeout(seconds) as limit:
+                return await make_report(
+                    lambda: membership.ask(plan.collect_timeout),
+                    self._store,
+                    plan.destinations,
+                    Path(plan.settings.bridge.log_dir),
+                    aggregate_modules=plan.settings.bridge.aggregate_modules,
+                )
+        except TimeoutError as error:
+            if not limit.expired():
+                raise
+            raise ReportCut(f"the report was not done after {seconds:g} s, and was given up") from error
 
     def _succeeded(self, made: Made, seconds: float) -> None:
         self._retry_at, self._backoff = math.inf, None
@@ -219,7 +226,6 @@ class ReportLoop:
             troubles.begin("own_reporter_on", problem=OWN_REPORTER_ON)
         else:
             troubles.end("own_reporter_on", "own_reporter_off")
-        self._made(made)
 
     def _failed(self, error: Exception, *, scheduled: bool) -> None:
         self._state.failures += 1
@@ -227,7 +233,7 @@ class ReportLoop:
         if scheduled:
             self._backoff = self._backoff or backoff(self._schedule.period)
             self._retry_at = self._loop.time() + next(self._backoff)
-        wait = max(0.0, min(self._due if not scheduled else self._retry_at, self._retry_at) - self._loop.time())
+        wait = max(0.0, min(self._due, self._retry_at) - self._loop.time())
         kind = "no_node_answered" if isinstance(error, NoNodeAnswered) else "report_failed"
         self._troubles.failed(kind, error, failures=self._state.failures, retry_in=f"{wait:.1f}s")
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from bridge.delivery.limits import EVENTS_PER_DAY
 from bridge.log import Line
 from bridge.report import json_log
 from bridge.report.events import events
@@ -18,10 +19,10 @@ from bridge.report.increments import remember, stanza_counts
 from bridge.report.model import Report
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 
     from bridge.config.access import Access
-    from bridge.config.model import BridgeSection
+    from bridge.config.model import BridgeSection, Settings
     from bridge.delivery.destination import Destination
     from bridge.delivery.sender import Sender
     from bridge.delivery.store import Store
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from bridge.mongooseim.facts import ClusterFacts, StanzaTotals
 
 log = logging.getLogger(__name__)
+
+_DAY: Final = 86_400_000
+"""In milliseconds, as the settings have time."""
 
 OWN_REPORTER_ON = (
     "MongooseIM's own reporter is on, so everything is counted twice; "
@@ -71,9 +75,7 @@ async def make_report(
     collect: Callable[[], Awaitable[ClusterFacts]],
     store: Store,
     destinations: Sequence[Destination],
-    log_dir: Path,
-    *,
-    aggregate_modules: bool,
+    settings: Settings,
 ) -> Made:
     """Collect, keep in the queue, publish the JSON log. No other process reports at the same time.
 
@@ -83,6 +85,7 @@ async def make_report(
         NoNodeAnswered: nothing was collected.
         JsonLogError, StoreError: it cannot be kept; the totals are as before, so the next increments hold it.
     """
+    log_dir = Path(settings.bridge.log_dir)
     async with store.reporting():
         for left in store.unpublished():
             json_log.prepare(log_dir, left.events).publish()
@@ -91,7 +94,7 @@ async def make_report(
         collected_at = store.clock.wall()
         client_id = facts.cluster_id or store.client_id()
         totals = store.stanza_totals()
-        report = build_report(facts, totals, client_id, collected_at, aggregate_modules=aggregate_modules)
+        report = build_report(facts, totals, client_id, collected_at, settings)
         prepared = json_log.prepare(log_dir, report.events)
         try:
             number = store.add(report, destinations)
@@ -131,7 +134,7 @@ def make_sender(bridge: BridgeSection, environ: Mapping[str, str]) -> Sender:
 
 
 def build_report(
-    facts: ClusterFacts, previous: StanzaTotals, client_id: str, collected_at: int, *, aggregate_modules: bool
+    facts: ClusterFacts, previous: StanzaTotals, client_id: str, collected_at: int, settings: Settings
 ) -> Report:
     """The report of a cluster's facts.
 
@@ -140,21 +143,28 @@ def build_report(
         previous: the totals that the last report remembered.
         client_id: the cluster's persistent id, or the installation's own random one.
         collected_at: microseconds since 1970.
-        aggregate_modules: as the configuration says.
+        settings: for how modules are reported, and how often.
     """
     counts = stanza_counts(previous, facts.stanzas)
+    produced = events(facts, counts, aggregate_modules=settings.bridge.aggregate_modules)
     return Report(
         client_id=client_id,
         collected_at=collected_at,
-        events=events(facts, counts, aggregate_modules=aggregate_modules),
+        events=produced,
         totals=remember(previous, facts.stanzas),
         nodes=tuple(node.name for node in facts.nodes),
-        notes=notes(facts),
+        notes=tuple(_notes(facts, len(produced) * _DAY / settings.service.periodic_report)),
     )
 
 
-def notes(facts: ClusterFacts) -> tuple[str, ...]:
-    """What the operator should know about a report: who was not asked, what failed, what is counted twice."""
-    absent = (f"not asked: {node.reason}" for node in facts.unreachable)
-    failed = (f"could not be asked: {note}" for note in facts.notes)
-    return (*absent, *failed, *((OWN_REPORTER_ON,) if facts.own_reporter else ()))
+def _notes(facts: ClusterFacts, events_per_day: float) -> Iterator[str]:
+    """What the operator should know about a report: who was not asked, what failed, what is counted twice or lost."""
+    yield from (f"not asked: {node.reason}" for node in facts.unreachable)
+    yield from (f"could not be asked: {note}" for note in facts.notes)
+    if facts.own_reporter:
+        yield OWN_REPORTER_ON
+    if events_per_day > EVENTS_PER_DAY:
+        yield (
+            f"at this rate {events_per_day:,.0f} events a day; GA4 drops those beyond {EVENTS_PER_DAY:,} without "
+            "a word; set bridge.aggregate_modules = true, or a longer periodic_report"
+        )

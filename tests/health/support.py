@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from bridge.config.access import access
 from bridge.config.load import load
+from bridge.config.model import BridgeSection, Settings
 from bridge.config.model import Health as HealthSection
 from bridge.delivery.clock import MICROSECONDS
 from bridge.delivery.store import Store
@@ -67,8 +68,8 @@ class Installation:
         async def collect() -> ClusterFacts:
             return facts
 
-        log_dir = self.directory / "log"
-        made = await make_report(collect, self.store, self.destinations, log_dir, aggregate_modules=aggregate_modules)
+        bridge = BridgeSection(log_dir=str(self.directory / "log"), aggregate_modules=aggregate_modules)
+        made = await make_report(collect, self.store, self.destinations, Settings(bridge=bridge))
         self.reported(made)
         return made
 

@@ -91,9 +91,10 @@ def test_the_own_reporter_that_is_still_on_is_told_with_the_remedy(
 def test_aggregated_modules_make_a_large_installation_a_small_report(
     tmp_path: Path, start_cluster: Callable[..., StubCluster], *, aggregate: bool
 ) -> None:
-    bridge = Bridge(tmp_path / "bridge", start_cluster("large", 1).environ)
-    bridge.settings = f"aggregate_modules = {str(aggregate).lower()}"
-    bridge.configure()
+    environ = start_cluster("large", 1).environ
+    settings = f"aggregate_modules = {str(aggregate).lower()}"
+    every_hour = "report = true\nperiodic_report = 3_600_000"
+    bridge = Bridge(tmp_path / "bridge", environ, service=every_hour, settings=settings)
     result = bridge.run("report")
     assert result.code == 0, result.err
     modules = [event["params"] for event in bridge.json_log if event["name"] == "module_with_opt"]
@@ -102,5 +103,7 @@ def test_aggregated_modules_make_a_large_installation_a_small_report(
         assert {params["module"]: params["host_types"] for params in modules}["mod_presence"] == 304
         assert "aggregate_modules" not in result.out
     else:
+        assert "beyond 100,000" in result.out
+        assert "aggregate_modules = true" in result.out
         assert len(modules) > 304
         assert sum(params["module"] == "mod_presence" for params in modules) == 304

@@ -137,7 +137,7 @@ async def _routes(
         skipped = [ROUTE.skipped(f"reporting is off: {allowed.reason}", each.name) for each in patient.destinations]
         return [result for results in skipped for result in results]
     async with make_sender(settings.bridge, patient.environ) as sender:
-        routes = [Route(each, sender, settings.bridge, patient.environ, now, facts) for each in patient.destinations]
+        routes = [Route(each, sender, settings, patient.environ, now, facts) for each in patient.destinations]
         found = await asyncio.gather(*(ROUTE.run(route, deadline, route.destination.name) for route in routes))
     return [result for results in found for result in results]
 

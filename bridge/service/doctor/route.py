@@ -48,7 +48,7 @@ from bridge.service.reporting import build_report
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from bridge.config.model import BridgeSection
+    from bridge.config.model import Settings
     from bridge.delivery.batches import Batch
     from bridge.delivery.destination import Answer
     from bridge.delivery.ga4 import Ga4Destination
@@ -74,7 +74,7 @@ class Route:
 
     destination: Ga4Destination
     sender: Sender
-    bridge: BridgeSection
+    settings: Settings
     environ: Mapping[str, str] = field(repr=False)
     now: Callable[[], int]
     """µs since 1970."""
@@ -82,7 +82,7 @@ class Route:
     """What the cluster answers in the end, for a report to be judged."""
 
     def __post_init__(self) -> None:
-        self.proxy = proxy_for(self.destination.endpoint, self.bridge.proxy, self.environ)
+        self.proxy = proxy_for(self.destination.endpoint, self.settings.bridge.proxy, self.environ)
         self.exchange = Attempt(self._exchange, (CONNECTION, PROXY, TLS, ANSWER), _place)
 
     async def _exchange(self) -> Answer:
@@ -178,9 +178,7 @@ async def validator(route: Route) -> Findings:
     facts = await asyncio.shield(route.facts)  # others wait for it too
     if facts is None:
         return skipped("no report can be made, see the cluster's steps")
-    report = build_report(
-        facts, {}, facts.cluster_id or STAND_IN_ID, route.now(), aggregate_modules=route.bridge.aggregate_modules
-    )
+    report = build_report(facts, {}, facts.cluster_id or STAND_IN_ID, route.now(), route.settings)
     batches = route.destination.batches(report)[:BATCHES]
     try:
         judged = await asyncio.gather(*(_judged(route, batch) for batch in batches))
