@@ -120,13 +120,13 @@ def test_forms_of_older_nodes_and_other_libraries_are_read(form, term):
 
 
 @given(all_terms)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_what_is_written_is_read_as_the_same_term(term):
     assert same(binary_to_term(term_to_binary(term)), term)
 
 
 @given(all_terms, st.integers(0, 9))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_compressed_terms_are_read(term, level):
     body = term_to_binary(term)[1:]
     packed = b"\x83P" + len(body).to_bytes(4, "big") + zlib.compress(body, level)
@@ -134,7 +134,7 @@ def test_compressed_terms_are_read(term, level):
 
 
 @given(all_terms)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_a_term_that_is_cut_anywhere_is_an_error(term):
     whole = term_to_binary(term)
     for end in range(len(whole)):
@@ -143,7 +143,7 @@ def test_a_term_that_is_cut_anywhere_is_an_error(term):
 
 
 @given(all_terms, st.binary(max_size=20))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_a_term_that_ends_before_the_bytes_do_says_where(term, after):
     form = term_to_binary(term)[1:]
     read, end = decode(b"before" + form + after, 6)

@@ -295,8 +295,9 @@ async def test_a_peer_that_takes_nothing_makes_callers_wait_and_not_the_memory_g
             blob = bytes(1_000_000)
             link = node._peers[beam.name].connection
             for _ in range(40):
-                with pytest.raises(CallTimeout):
+                with contextlib.suppress(CallTimeout):  # the first ones may be answered before it stops
                     await node.call(beam.name, "erlang", "byte_size", [blob], timeout=0.02)
+            assert not link._writable.is_set()
             assert link._transport.get_write_buffer_size() < 8_000_000
             beam.resume()
             assert await node.call(beam.name, "erlang", "byte_size", [blob], timeout=LONG) == len(blob)

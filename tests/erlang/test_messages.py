@@ -86,7 +86,7 @@ def test_short_and_long_names_do_not_mix(own, peer):
 
 
 @given(st.lists(all_terms, max_size=3), all_terms)
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_control_messages_are_read_as_they_were_written(fields, payload):
     for frame in (control.write_with(payload, 99, *fields), control.write(99, *fields)):
         read = control.read(b"before" + frame + b"after", 6, 6 + len(frame))
