@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from bridge.erlang import Atom, CallTimeout, EtfError, NodeDown, Pid, RemoteError
 from bridge.erlang.dial import PHASE_TIMEOUT
 from erlang_stubs.beam import eventually
+from tests.erlang.conftest import COOKIE
 
 LONG = 20
 SLEEPERS = "[P || P <- processes(), {current_function, {timer, sleep, 1}} <- [process_info(P, current_function)]]"
@@ -158,6 +162,23 @@ async def test_twenty_megabytes_come_and_go(net, beam):
         assert await node.call(beam.name, "erlang", "byte_size", [blob], timeout=LONG) == len(blob)
         back = await node.call(beam.name, "binary", "copy", [b"0123456789abcdef", 1_300_000], timeout=LONG)
         assert back == b"0123456789abcdef" * 1_300_000
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak of a process is read from /proc")
+def test_twenty_megabytes_take_less_than_a_hundred_of_memory(net25, beam25):
+    program = f"""
+import asyncio, sys
+from bridge.erlang import Node
+from bridge.secret import Secret
+async def main():
+    async with Node(None, Secret(sys.stdin.read()), epmd_port={net25.epmd.port}) as node:
+        assert len(await node.call({beam25.name!r}, "binary", "copy", [b"x", 20_000_000], timeout=60)) == 20_000_000
+asyncio.run(main())
+print([line for line in open("/proc/self/status") if line.startswith("VmHWM")][0].split()[1])
+"""
+    done = subprocess.run([sys.executable, "-c", program], input=COOKIE, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-500:]
+    assert int(done.stdout) < 100_000  # kB
 
 
 async def test_results_and_errors_of_many_nodes_come_together(net, beam):
