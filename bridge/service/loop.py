@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from bridge.delivery.clock import MICROSECONDS
@@ -194,13 +195,8 @@ class ReportLoop:
         membership, plan = self._membership, self._plan
         try:
             async with asyncio.timeout(seconds) as limit:
-                return await make_report(
-                    lambda: membership.ask(plan.collect_timeout),
-                    self._store,
-                    plan.destinations,
-                    Path(plan.settings.bridge.log_dir),
-                    aggregate_modules=plan.settings.bridge.aggregate_modules,
-                )
+                collect = partial(membership.ask, plan.collect_timeout)
+                return await make_report(collect, self._store, plan.destinations, plan.settings)
         except TimeoutError as error:
             if not limit.expired():
                 raise
