@@ -66,8 +66,8 @@ class Couriers:
                 kept.append(deliverer)
         self._couriers = tuple(kept)
         present = {destination.id for destination in destinations}
-        for gone in self._health.failures.keys() - present:
-            del self._health.failures[gone]
+        for absent in self._health.failures.keys() - present:
+            del self._health.failures[absent]
 
     def wake(self) -> None:
         """There is something new in the queue."""

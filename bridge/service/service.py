@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Final
 from bridge import __version__
 from bridge.delivery import records
 from bridge.delivery.deliver import Health
-from bridge.delivery.errors import StoreBusy, StoreError
-from bridge.delivery.lock import holding
+from bridge.delivery.errors import StoreError
 from bridge.delivery.store import NEXT_REPORT_AT
 from bridge.errors import BridgeError
 from bridge.log import Line
@@ -21,6 +20,7 @@ from bridge.service.consent import notice, require
 from bridge.service.courier import Couriers
 from bridge.service.loop import ReportLoop
 from bridge.service.membership import Membership
+from bridge.service.only_one import only_one
 from bridge.service.plan import NEEDS_RESTART, changes
 from bridge.service.reporting import make_sender, open_store
 from bridge.service.signals import handled
@@ -41,15 +41,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-LOCK_NAME: Final = "service.lock"
 FINISH_SECONDS: Final = 3.0
 """How long a report that is under way may go on once the service was told to stop."""
 FLUSH_SECONDS: Final = 5.0
 """How long deliveries may go on after that. With a reload in between it makes less than the 10 s that are promised."""
-
-
-class AlreadyRunning(BridgeError):
-    """Another service reports from the same state directory."""
 
 
 class _Order(Enum):
@@ -98,11 +93,13 @@ class Service:
         bridge = self._plan.settings.bridge
         self._sender = make_sender(bridge, self._environ)
         with open_store(bridge) as self._store:
-            async with _the_only_one(Path(bridge.state_dir)):
-                self._state = ServiceState(given, self._store.clock.wall(), self._plan.settings.service.periodic_report)
+            async with only_one(Path(bridge.state_dir)):
+                self._state = ServiceState(
+                    given, self._store.clock.wall(), self._plan.settings.service.periodic_report / 1000
+                )
                 self._couriers = Couriers(self._store, Health(), self._troubles, self._delivered)
                 self._reports = ReportLoop(
-                    self._plan, self._store, self._state, self._troubles, made=self._made, enter=self._enter
+                    self._plan, self._store, self._state, self._troubles, ended=self._ended, enter=self._enter
                 )
                 with self._signals():
                     try:
@@ -174,9 +171,12 @@ class Service:
     def _enter(self, access: Access) -> Membership:
         return Membership(access, Triggers(self._reports.request, self._state).answer, self._troubles)
 
-    def _made(self, made: Made) -> None:
+    def _ended(self, end: Made | Exception) -> None:
+        if isinstance(end, Exception):
+            self._notifier.status(f"no report since {self._state.failures} attempts: {self._state.error}")
+            return
         self._couriers.wake()
-        self._notifier.status(f"report {made.id}: {len(made.report.events)} events, {len(made.report.nodes)} nodes")
+        self._notifier.status(f"report {end.id}: {len(end.report.events)} events, {len(end.report.nodes)} nodes")
 
     def _delivered(self, outcome: Outcome) -> None:
         if state := self._state.destinations.get(outcome.id):
@@ -222,7 +222,11 @@ class Service:
                 then_every=f"{service.periodic_report / 1000:g}s",
             )
         )
+        self._tell_notice()
+
+    def _tell_notice(self) -> None:
         if self._state.consent.notice:
+            where = ", ".join(destination.name for destination in self._plan.destinations)
             log.info(notice(self._plan.settings.bridge.log_dir, where))
 
     async def _reload(self) -> None:
@@ -246,6 +250,8 @@ class Service:
         else:
             self._state.consent = require(new.settings.service, self._environ)
             self._plan = new
+            if "report" in changed:
+                self._tell_notice()
             self._reports.replan(new)
             old, self._sender = self._sender, sender
             await self._employ()
@@ -259,25 +265,6 @@ class Service:
         with suppress(TimeoutError):
             async with asyncio.timeout(1.0):
                 await self._sender.__aexit__(None, None, None)
-
-
-@asynccontextmanager
-async def _the_only_one(state_dir: Path) -> AsyncIterator[None]:
-    """Keep other services away from the state directory; `report` beside us is welcome."""
-    path = state_dir / LOCK_NAME
-    lock = holding(path, 0.0)
-    try:
-        await lock.__aenter__()
-    except StoreBusy as error:
-        holder = path.read_text(encoding="ascii", errors="replace").strip()
-        raise AlreadyRunning(
-            f"another service (process {holder or 'unknown'}) reports from {state_dir}; "
-            "stop it, or give this one a bridge.state_dir and a bridge.name of its own"
-        ) from error
-    try:
-        yield
-    finally:
-        await lock.__aexit__(None, None, None)
 
 
 @asynccontextmanager

@@ -53,7 +53,7 @@ class RunningService:
                 f"{number} x {event}", lambda: len(found := self.log(event)) >= number and found, seconds=seconds
             )
         except AssertionError as error:
-            raise AssertionError(f"{error}\n{self.log_file.read_text()}") from None
+            raise AssertionError(f"{error}\n{self.log_file.read_text()[-3000:]}") from None
         line: dict[str, Any] = lines[number - 1]
         return line
 
@@ -87,14 +87,14 @@ def running(bridge: Bridge, *options: str, check: bool = True, **environ: str) -
         yield service
         if check:
             code = service.stop() if process.poll() is None else process.returncode
-            assert code == 0, log_file.read_text()
+            assert code == 0, log_file.read_text()[-3000:]
     finally:
         process.kill()
         process.wait()
     said = log_file.read_text()
-    assert "Traceback" not in said, said
-    assert "Error" not in said.replace("SendError", ""), said
-    assert "never" not in said, said
+    assert "Traceback" not in said, said[said.index("Traceback") :][:3000]
+    # what asyncio and logging say of tasks and coroutines that were forgotten
+    assert "was never" not in said, said[-3000:]
 
 
 def rows(bridge: Bridge, query: str) -> list[tuple[Any, ...]]:

@@ -98,12 +98,17 @@ async def rig(directory: Path, cluster: Cluster | None = None, service: ServiceS
     with Store.open(directory / "state") as store:
         state = ServiceState(Consent(given=True, reason=""), store.clock.wall(), 0.0)
         made: list[Made] = []
+
+        def ended(end: Made | Exception) -> None:
+            if not isinstance(end, Exception):
+                made.append(end)
+
         loop = ReportLoop(
             plan,
             store,
             state,
             Troubles(),
-            made=made.append,
+            ended=ended,
             enter=lambda _: cluster,  # type: ignore[arg-type]
         )
         task = asyncio.get_running_loop().create_task(loop.run())

@@ -1,0 +1,85 @@
+"""The service in this very process: when it has ended, no task, no thread and no descriptor of it is left."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import signal
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bridge.config.access import access
+from bridge.config.destinations import destinations
+from bridge.config.load import load
+from bridge.service.plan import Plan
+from bridge.service.sd_notify import Notifier
+from bridge.service.service import Service
+from tests.support.bridge import Bridge
+from tests.support.emulator import running_emulator
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from erlang_stubs.cluster import StubCluster
+
+
+def descriptors() -> set[str]:
+    """Open sockets and files by what they are; what the test itself has open is there before and after."""
+    found = set()
+    for path in Path("/proc/self/fd").iterdir():
+        try:
+            found.add(str(path.readlink()))
+        except OSError:
+            continue
+    return found
+
+
+@pytest.mark.parametrize("fault", ["none", "node paused", "destination hangs"])
+def test_no_task_thread_or_descriptor_is_left(
+    start_cluster: Callable[..., StubCluster], tmp_path: Path, fault: str
+) -> None:
+    cluster = start_cluster("default", 2)
+    with running_emulator(tmp_path / "record.jsonl") as emulator:
+        bridge = Bridge(
+            tmp_path / "bridge",
+            cluster.environ,
+            (emulator.url,),
+            service="report = true\ninitial_report = 1\nperiodic_report = 100",
+            settings="collect_timeout = 300",
+        )
+        if fault == "node paused":
+            cluster.nodes[1].pause()
+        elif fault == "destination hangs":
+            emulator.fail("hang")
+        environ = bridge.process_environ()
+
+        def plan() -> Plan:
+            loaded = load(bridge.config, environ, {})
+            return Plan(loaded.settings, access(loaded, environ), destinations(loaded, environ))
+
+        async def main() -> None:
+            before = asyncio.all_tasks()
+            service = asyncio.create_task(Service(plan(), plan, environ, Notifier(environ)).run())
+            await asyncio.sleep(1.5)
+            os.kill(os.getpid(), signal.SIGUSR1)
+            os.kill(os.getpid(), signal.SIGHUP)
+            await asyncio.sleep(0.2)
+            os.kill(os.getpid(), signal.SIGTERM)
+            await asyncio.wait_for(service, 10)
+            assert asyncio.all_tasks() - before == set()
+
+        handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+        handlers |= {number: signal.getsignal(number) for number in (signal.SIGUSR1, signal.SIGHUP)}
+        threads, opened = set(threading.enumerate()), descriptors()
+        try:
+            asyncio.run(main())
+        finally:
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+        gc.collect()
+        assert set(threading.enumerate()) == threads
+        assert descriptors() - opened == set()
