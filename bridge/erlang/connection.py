@@ -326,12 +326,12 @@ class Connection(asyncio.Protocol):
             self._watch.cancel()
         silent = self._loop.time() - self._heard
         if silent >= self._silence:
-            self._fail(NodeDown(self.peer, f"nothing was heard for {silent:.0f} s"))
+            self._end(f"nothing was heard for {silent:.0f} s")
         else:
             self._watch = self._loop.call_later(self._silence - silent, self._watch_silence)
 
     def _fail(self, error: ErlangError) -> None:
-        self._end(str(error))
+        self._end(getattr(error, "detail", "") or str(error))
         self._refuse(error if isinstance(error, ConnectError) else ProtocolViolation(self.peer, str(error)))
 
     def _refuse(self, error: ConnectError) -> None:

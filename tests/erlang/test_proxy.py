@@ -87,7 +87,7 @@ async def test_a_stream_that_ends_at_any_byte(path, direction, action):
     found = await path.outcomes(total - 1, direction, action)
     assert set(found) <= DOCUMENTED | {bytes}
     assert NodeDown in found
-    assert bytes not in found[: total - 80]  # the last bytes are those of the answer about the net_ticktime, at times
+    assert bytes not in found[: total // 2]  # what comes after the result is not needed for it
 
 
 @pytest.mark.parametrize("direction", [TO_US, TO_NODE])
