@@ -163,6 +163,16 @@ async def test_a_name_made_to_lead_here_opens_nothing(
             assert (await client.get(health.address + path, headers={"Host": host})).status_code == status
 
 
+async def test_a_check_by_http_1_0_without_a_host_is_answered(installation: Installation) -> None:
+    async with installation.health as health:
+        host, _, port = health.address.removeprefix("http://").partition(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(b"GET /healthz HTTP/1.0\r\n\r\n")
+        assert (await asyncio.wait_for(reader.readline(), 5)).split()[1] == b"200"
+        writer.close()
+        await writer.wait_closed()
+
+
 async def test_a_listener_for_the_network_is_asked_by_any_name(
     installation: Installation, client: httpx.AsyncClient
 ) -> None:

@@ -93,7 +93,8 @@ class Health:
         """The handler, but not for pages of elsewhere that ask under a name of theirs which leads to this machine."""
 
         async def guarded(request: Request) -> Response:
-            if self._local and not _is_local(request.headers.get("host", "")):
+            host = request.headers.get("host")  # programs may leave it out, browsers never do
+            if self._local and host is not None and not _is_local(host):
                 return Response(403, b"this listener is for its own machine; ask for it as localhost\n")
             try:
                 return await handler(request)

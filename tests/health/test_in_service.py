@@ -1,0 +1,95 @@
+"""The listener of the installed command, while it reports."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.service.support import IDLE, poll, running
+from tests.support.bridge import Bridge
+from tests.support.emulator import running_emulator
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from erlang_stubs.cluster import StubCluster
+
+
+def unused_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def client() -> Iterator[httpx.Client]:
+    with httpx.Client(trust_env=False, timeout=5) as client:
+        yield client
+
+
+def answers(client: httpx.Client, url: str) -> int:
+    try:
+        return client.get(url).status_code
+    except httpx.TransportError:
+        return 0
+
+
+def test_the_service_is_alive_at_once_and_ready_with_its_first_report(
+    default_cluster: StubCluster, tmp_path: Path, client: httpx.Client
+) -> None:
+    with running_emulator(tmp_path / "record.jsonl") as emulator:
+        port = unused_port()
+        settings = f"health.port = {port}"
+        bridge = Bridge(tmp_path / "bridge", default_cluster.environ, (emulator.url,), IDLE, settings)
+        url = f"http://127.0.0.1:{port}"
+        with running(bridge) as service:
+            poll("alive", lambda: answers(client, f"{url}/healthz") == 200)
+            assert client.get(f"{url}/readyz").status_code == 503
+            service.send(signal.SIGUSR1)
+            poll("ready", lambda: answers(client, f"{url}/readyz") == 200)
+            service.wait_for("delivered")
+            found = {
+                sample.name: sample.value
+                for family in text_string_to_metric_families(client.get(f"{url}/metrics").text)
+                for sample in family.samples
+            }
+            events = client.get(f"{url}/report.json").json()
+            assert events == bridge.json_log
+            assert found["mongooseim_bridge_reports_total"] == 1
+            assert found["mongooseim_bridge_last_report_events"] == len(events)
+            assert client.get(url).headers["content-security-policy"].startswith("default-src 'none'")
+        assert answers(client, f"{url}/healthz") == 0
+
+
+def test_a_service_whose_process_stands_still_does_not_answer(
+    default_cluster: StubCluster, tmp_path: Path, client: httpx.Client
+) -> None:
+    port = unused_port()
+    bridge = Bridge(tmp_path / "bridge", default_cluster.environ, (), IDLE, f"health.port = {port}")
+    url = f"http://127.0.0.1:{port}/healthz"
+    with running(bridge) as service:
+        poll("alive", lambda: answers(client, url) == 200)
+        os.kill(service.process.pid, signal.SIGSTOP)
+        try:
+            with pytest.raises(httpx.TimeoutException):
+                client.get(url, timeout=0.5)
+        finally:
+            os.kill(service.process.pid, signal.SIGCONT)
+        poll("alive again", lambda: answers(client, url) == 200)
+
+
+def test_a_taken_port_ends_the_start_with_one_clear_line(default_cluster: StubCluster, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        bridge = Bridge(tmp_path / "bridge", default_cluster.environ, (), IDLE, f"health.port = {port}")
+        done = bridge.run("run")
+    assert done.code == 2
+    (line,) = [line for line in done.err.splitlines() if line.startswith("mongooseim-bridge: ")]
+    assert f"the health listener (bridge.health) cannot listen on 127.0.0.1:{port}" in line
+    assert "Traceback" not in done.err
