@@ -173,6 +173,8 @@ def test_a_node_with_a_long_name_called_by_a_short_one(default_cluster: StubClus
 def test_what_is_no_name(bridge: Bridge) -> None:
     found = examined(bridge, "--node", "mongooseim")
     found.fails_at("node names", "name@host", code=CONFIGURATION)
+    assert found.of("cookie file")["state"] == "ok", "all of the configuration is told at once"
+    assert found.of("host name")["state"] == "skipped"
 
 
 # the way to the node
@@ -216,6 +218,14 @@ def test_a_port_that_never_says_a_word(bridge: Bridge) -> None:
         found = examined(bridge, "--node", f"mongooseim1@localhost:{mute.getsockname()[1]}")
     found.fails_at("handshake", "did not answer in time", "firewall", code=CLUSTER)
     assert found.of("distribution port")["state"] == "ok"
+
+
+def test_a_port_that_never_says_a_word_where_tls_is_due(bridge: Bridge, certificates: Path) -> None:
+    bridge.settings = tls_section(certificates)
+    bridge.configure()
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        found = examined(bridge, "--node", f"mongooseim1@localhost:{mute.getsockname()[1]}")
+    found.fails_at("TLS", "did not answer in time", code=CLUSTER)
 
 
 def test_a_node_that_does_not_allow_us(bridge: Bridge, start_cluster: Callable[..., StubCluster]) -> None:

@@ -16,8 +16,9 @@ import trustme
 
 from bridge.emulator.server import Emulator
 from tests.doctor.conftest import examined
-from tests.support.bridge import Bridge
+from tests.support.bridge import API_SECRET, Bridge
 from tests.support.emulator import running_emulator
+from tests.support.recorder import recording
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -204,8 +205,12 @@ def test_a_clock_that_is_wrong(bridge: Callable[..., Bridge]) -> None:
 def test_a_relay_without_a_validator_is_skipped_with_the_reason(
     bridge: Callable[..., Bridge], emulator: RunningEmulator
 ) -> None:
-    found = examined(bridge(f"{emulator.base_url}/relay"))
+    with recording(int(emulator.base_url.rpartition(":")[2])) as recorder:
+        found = examined(bridge(f"http://127.0.0.1:{recorder.port}/relay"))
     assert found.code == 0
+    assert recorder.sent.startswith(b"HEAD / HTTP/1.1\r\n")
+    assert recorder.sent.count(b"HTTP/1.1\r\n") == 1, "nothing else was asked"
+    assert API_SECRET.encode() not in recorder.sent
     assert found.of("validator")["state"] == "skipped"
     assert "no validator" in found.of("validator")["found"]
     with answering(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n") as port:

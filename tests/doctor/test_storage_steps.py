@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shutil
 import sqlite3
 import tempfile
 import time
@@ -171,6 +172,21 @@ def test_a_queue_that_a_running_service_has_open_is_read_as_it_is_now(tmp_path: 
         assert "1 batches wait" in text
         assert "is the service running" in text
         assert store.queue.waiting(destination.id).batches == 1
+
+
+def test_what_a_crash_left_is_read_and_not_mended(tmp_path: Path) -> None:
+    """The write-ahead log has all of it; the next report folds it in, looking must not."""
+    crashed = tmp_path / "crashed"
+    crashed.mkdir()
+    with Store.open(tmp_path) as store:
+        store.published(store.add(a_report(1_000_000), (Ga4Destination("G-AAAA1", Secret("s")),)))
+        for suffix in ("", "-wal"):
+            shutil.copy(tmp_path / f"bridge.sqlite3{suffix}", crashed)
+    before = {path.name: path.read_bytes() for path in crashed.iterdir()}
+    state, text = examined_here(BridgeSection(state_dir=str(crashed), log_dir=str(tmp_path)))["queue"]
+    assert state == "warning"
+    assert "1 batches wait since 1970-01-01" in text
+    assert {name: (crashed / name).read_bytes() for name in before} == before
 
 
 def test_what_was_given_up_lately(tmp_path: Path) -> None:
