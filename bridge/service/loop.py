@@ -82,8 +82,7 @@ class ReportLoop:
         self._woken = asyncio.Event()
         self._stopped = asyncio.Event()
         self._membership: Membership | None = None
-        self.alive_until = self._start + SLACK
-        """By when the loop will have come round again, in the event loop's time; later than that it is stuck."""
+        state.alive_until = self._start + SLACK
 
     def request(self) -> asyncio.Future[Made]:
         """Have a report made as soon as the present one, if any, is done; all who ask meanwhile get the same."""
@@ -143,7 +142,7 @@ class ReportLoop:
     async def _until_something_to_do(self) -> None:
         if self._wanted is None:
             until = min(self._due, self._retry_at, self._loop.time() + ROUND)
-            self.alive_until = until + SLACK
+            self._state.alive_until = until + SLACK
             try:
                 async with asyncio.timeout_at(until):
                     await self._woken.wait()
@@ -161,7 +160,7 @@ class ReportLoop:
         why = "request" if not scheduled else "schedule" if began >= self._due else "retry"
         log.debug(Line("report_begun", why=why, late=f"{began - min(self._due, self._retry_at, began):.3f}s"))
         longest = LONGEST_REPORT + 4 * self._plan.collect_timeout
-        self.alive_until = began + longest + SLACK
+        self._state.alive_until = began + longest + SLACK
         try:
             made = await self._report_within(longest)
         except asyncio.CancelledError:

@@ -185,7 +185,7 @@ class Service:
     async def _watchdog(self, reporting: asyncio.Task[object]) -> None:
         """Tell systemd that we are alive, for as long as the loop that reports comes round in time."""
         while self._notifier.watchdog:
-            if not reporting.done() and asyncio.get_running_loop().time() < self._reports.alive_until:
+            if not reporting.done() and asyncio.get_running_loop().time() < self._state.alive_until:
                 self._notifier.alive()
             await asyncio.sleep(self._notifier.watchdog / 2)
 

@@ -356,6 +356,6 @@ def test_the_loop_says_until_when_it_is_alive_and_keeps_its_word(tmp_path: Path)
         async with rig(tmp_path, cluster(takes=lambda _: 30.0)) as it:
             for moment in range(0, 1500, 7):
                 await it.until(moment)
-                assert it.loop.alive_until > START + moment
+                assert it.state.alive_until > START + moment
 
     virtual_time.run(main())
