@@ -3,11 +3,26 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from bridge.erlang import Limits, connection, dial, errors, etf_decode, etf_encode, listener, node, peer, retryable, tls
+from bridge.erlang import (
+    Limits,
+    Node,
+    connection,
+    dial,
+    errors,
+    etf_decode,
+    etf_encode,
+    listener,
+    node,
+    peer,
+    retryable,
+    tls,
+)
 from bridge.erlang.errors import CallError, ConnectError, ErlangError
 
 PAGE = (Path(__file__).parents[2] / "docs/erlang-node.md").read_text()
@@ -51,6 +66,19 @@ def test_every_limit_is_on_the_page_with_its_value(name, value):
 def test_the_silence_that_is_borne_is_on_the_page():
     assert f"{connection.SILENCE_UNTIL_KNOWN:g} s until" in PAGE
     assert f"at most {etf_decode.MEMORY_FACTOR} times" in PAGE
+
+
+def test_every_method_of_a_node_is_on_the_page():
+    methods = [name for name, value in vars(Node).items() if callable(value) and not name.startswith("_")]
+    assert len(methods) > 8
+    for name in methods:
+        assert f"node.{name}(" in PAGE, name
+
+
+def test_importing_the_library_imports_neither_asyncio_nor_ssl():
+    program = "import sys, bridge.erlang; print({'asyncio', 'ssl', 'dataclasses', 'logging'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
 
 
 async def test_the_first_example_runs(net25, beam25, capsys, monkeypatch):
