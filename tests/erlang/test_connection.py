@@ -182,7 +182,7 @@ async def test_a_peer_that_was_never_heard_after_the_handshake_is_given_up_too(m
 
 @pytest.mark.parametrize("told", [8, (Atom("ongoing_change_to"), 8)])
 async def test_the_silence_that_is_borne_is_what_the_peer_tells(told):
-    connection, wire = await joined([])
+    connection, _wire = await joined([])
     call = asyncio.ensure_future(called(connection))
     await asyncio.sleep(0)
     await asyncio.sleep(0)
