@@ -2,8 +2,4 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
-
-_SUPPORT = ("cluster", "emulator", "browser")
-
-pytest_plugins = [name for part in _SUPPORT if find_spec(name := f"tests.support.{part}")]
+pytest_plugins = [f"tests.support.{part}" for part in ("bridge", "browser", "cluster", "emulator")]

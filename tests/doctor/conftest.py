@@ -7,16 +7,10 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
-from tests.support.bridge import Bridge
-from tests.support.emulator import RunningEmulator, running_emulator
-
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from pathlib import Path
+    from collections.abc import Sequence
 
-    from erlang_stubs.cluster import StubCluster
+    from tests.support.bridge import Bridge
 
 SECONDS = 30
 
@@ -69,15 +63,3 @@ def examined(bridge: Bridge, *arguments: str, **environ: str) -> Examination:
     assert time.monotonic() - began < SECONDS
     assert "Traceback" not in done.err
     return Examination(done.code, json.loads(done.out))
-
-
-@pytest.fixture
-def emulator(tmp_path: Path) -> Iterator[RunningEmulator]:
-    with running_emulator(tmp_path / "record.jsonl") as running:
-        yield running
-
-
-@pytest.fixture
-def bridge(tmp_path: Path, default_cluster: StubCluster, emulator: RunningEmulator) -> Bridge:
-    """A bridge with nothing wrong."""
-    return Bridge(tmp_path / "bridge", default_cluster.environ, (emulator.url,))

@@ -10,14 +10,12 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
 from bridge.emulator.validator import judge
 from tests.support.bridge import Bridge
 from tests.support.emulator import RunningEmulator, running_emulator
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from erlang_stubs.cluster import StubCluster
@@ -63,17 +61,6 @@ def bare(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
         for event in events
     )
     return sorted(bared, key=repr)
-
-
-@pytest.fixture
-def emulator(tmp_path: Path) -> Iterator[RunningEmulator]:
-    with running_emulator(tmp_path / "record.jsonl") as running:
-        yield running
-
-
-@pytest.fixture
-def bridge(tmp_path: Path, default_cluster: StubCluster, emulator: RunningEmulator) -> Bridge:
-    return Bridge(tmp_path / "bridge", default_cluster.environ, (emulator.url,))
 
 
 def check_events(events: list[dict[str, Any]]) -> None:

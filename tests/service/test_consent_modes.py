@@ -9,26 +9,14 @@ import pytest
 
 from tests.service.support import FAST, running
 from tests.support.bridge import Bridge
-from tests.support.emulator import RunningEmulator, running_emulator
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from erlang_stubs.cluster import StubCluster
+    from tests.support.emulator import RunningEmulator
 
 TIMES = "initial_report = 600000\nperiodic_report = 600000"
-
-
-@pytest.fixture
-def emulator(tmp_path: Path) -> Iterator[RunningEmulator]:
-    with running_emulator(tmp_path / "record.jsonl") as running:
-        yield running
-
-
-@pytest.fixture
-def bridge(tmp_path: Path, default_cluster: StubCluster, emulator: RunningEmulator) -> Bridge:
-    return Bridge(tmp_path / "bridge", default_cluster.environ, (emulator.url,))
 
 
 def test_an_operator_who_said_nothing_gets_the_notice_at_every_start(bridge: Bridge, emulator: RunningEmulator) -> None:

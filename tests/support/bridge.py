@@ -10,8 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from erlang_stubs.cluster import StubCluster
+    from tests.support.emulator import RunningEmulator
 
 PROGRAM = Path(sys.executable).with_name("mongooseim-bridge")
 API_SECRET = "the-api-s3cr3t-of-the-property"
@@ -98,3 +103,9 @@ class Bridge:
             stdin=subprocess.DEVNULL,
         )
         return Result(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.fixture
+def bridge(tmp_path: Path, default_cluster: StubCluster, emulator: RunningEmulator) -> Bridge:
+    """With nothing wrong: it enters the shared cluster and reports to an emulator of its own."""
+    return Bridge(tmp_path / "bridge", default_cluster.environ, (emulator.url,))

@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+import pytest
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -89,3 +91,10 @@ def _url(process: subprocess.Popen[bytes]) -> str:
     line = process.stdout.readline().decode() if ready else ""
     assert line.startswith("listening on "), f"the emulator did not start: {line!r}"
     return line.removeprefix("listening on ").strip()
+
+
+@pytest.fixture
+def emulator(tmp_path: Path) -> Iterator[RunningEmulator]:
+    """An emulator of the test's own that takes everything."""
+    with running_emulator(tmp_path / "record.jsonl") as running:
+        yield running
