@@ -36,8 +36,10 @@ if TYPE_CHECKING:
 PERIOD = 1.0
 SERVICE = "report = true\ninitial_report = 1000\nperiodic_report = 1000"
 SETTINGS = "collect_timeout = 600"
-BEFORE, AFTER = 1.7, 1.0
+BEFORE, AFTER = 0.3, 0.7
 """Seconds around a report's time in which a node has to be up without a break to count as reachable."""
+LATE = 0.25
+"""Seconds that a report may begin late on a machine with other work."""
 CALM = 4.0
 """Seconds without faults at the start and at the end."""
 FAULTS = ("503*3", "500*2", "429:retry-after=1*2", "drop*2", "slow=0.4*6", "ok*3; 502*2; ok*5; drop*1")
@@ -117,6 +119,7 @@ class Chaos:
             (self.kill_one, 3),
             (self.pause_one, 2),
             (self.rename_one, 2),
+            (self.kill_entries, 2),
             (self.kill_all, 1),
             (self.pause_all, 1),
             (self.restart_epmd, 1),
@@ -138,11 +141,18 @@ class Chaos:
         time.sleep(self.random.uniform(0.2, 2.0))
         self._start(node)
 
+    def kill_entries(self) -> None:
+        """Only the node that no configuration names is left."""
+        self._kill_for(self.random.uniform(1.5, 4.0), self._cluster.nodes[:2])
+
     def kill_all(self) -> None:
-        for node in self._cluster.nodes:
+        self._kill_for(self.random.uniform(0.5, 9.0), self._cluster.nodes)
+
+    def _kill_for(self, seconds: float, nodes: Sequence[Beam]) -> None:
+        for node in nodes:
             self._kill(node)
-        time.sleep(self.random.uniform(0.5, 4.0))
-        for node in self._cluster.nodes:
+        time.sleep(seconds)
+        for node in nodes:
             self._start(node)
 
     def pause_one(self) -> None:
@@ -237,6 +247,16 @@ def missed(tries: list[Attempt], chaos: Chaos, sampler: Sampler, until: float) -
     start = first + min((attempt.begun - first + PERIOD / 2) % PERIOD - PERIOD / 2 for attempt in scheduled)
     due = reachable = excused = 0
     problems: list[str] = []
+
+    def slow(moment: float) -> bool:
+        """Whether a report may be late: a stopped node makes one take its deadline, or the machine stood still."""
+        waited = any(begin - 2 < moment < end + 2 for begin, end in chaos.paused)
+        return waited or any(begin - 2 < moment < begin + late + 2 for begin, late in sampler.stalls)
+
+    for attempt in scheduled:
+        late = (attempt.begun - start) % PERIOD
+        if LATE < late < PERIOD - 0.01 and not slow(attempt.begun):
+            problems.append(f"a report began {late:.3f} s after its time")
     for tick in range(int((until - start) / PERIOD)):
         moment = start + tick * PERIOD
         here = [attempt for attempt in tries if -0.01 <= attempt.begun - moment < PERIOD - 0.01]
@@ -247,14 +267,12 @@ def missed(tries: list[Attempt], chaos: Chaos, sampler: Sampler, until: float) -
         if not chaos.uptimes.reachable(moment):
             continue
         reachable += 1
-        if not made:
-            # A stopped node makes a report take its deadline, and the machine may not let us run.
-            slow = any(begin - 2 < moment < end + 2 for begin, end in chaos.paused)
-            stalled = any(begin - 2 < moment < begin + late + 2 for begin, late in sampler.stalls)
-            if slow or stalled:
-                excused += 1
-            else:
-                problems.append(f"no report for the one due at {moment:.3f}: {here}")
+        if made:
+            continue
+        if slow(moment):
+            excused += 1
+        else:
+            problems.append(f"no report for the one due at {moment:.3f}: {here}")
     return due, reachable, excused, problems
 
 
