@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _PATIENCE: Final = 0.02
-"""Seconds between two looks; flock has no deadline of its own."""
+"""Seconds between two looks."""
 
 
 @contextmanager
@@ -29,11 +29,8 @@ def locked(path: Path, seconds: float) -> Iterator[None]:
     """
     handle = _opened(path)
     try:
-        give_up = time.monotonic() + seconds
-        while not _taken(handle):
-            if time.monotonic() >= give_up:
-                raise _busy(path, handle, seconds)
-            time.sleep(_PATIENCE)
+        for pause in _until_taken(path, handle, seconds):
+            time.sleep(pause)
         yield
     finally:
         os.close(handle)
@@ -49,11 +46,8 @@ async def holding(path: Path, seconds: float) -> AsyncIterator[None]:
     """
     handle = _opened(path)
     try:
-        give_up = time.monotonic() + seconds
-        while not _taken(handle):
-            if time.monotonic() >= give_up:
-                raise _busy(path, handle, seconds)
-            await asyncio.sleep(_PATIENCE)
+        for pause in _until_taken(path, handle, seconds):
+            await asyncio.sleep(pause)
         os.ftruncate(handle, 0)
         os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
         yield
@@ -78,6 +72,15 @@ def give_to_owner_of_directory(path: Path) -> None:
     if os.geteuid() == 0:
         directory = path.parent.stat()
         os.chown(path, directory.st_uid, directory.st_gid)
+
+
+def _until_taken(path: Path, handle: int, seconds: float) -> Iterator[float]:
+    """Pauses to make before the lock is ours; flock has no deadline of its own."""
+    give_up = time.monotonic() + seconds
+    while not _taken(handle):
+        if time.monotonic() >= give_up:
+            raise _busy(path, handle, seconds)
+        yield _PATIENCE
 
 
 def _taken(handle: int) -> bool:
