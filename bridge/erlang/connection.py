@@ -92,6 +92,7 @@ class Connection(asyncio.Protocol):
         self._outgoing: list[bytes] | None = None
         self._writable = asyncio.Event()
         self._writable.set()
+        self._unsent = 0
         self._calls: Calls | None = None
         self._leader: Pid | None = None
         self._greeting: asyncio.Task[None] | None = None
@@ -150,6 +151,7 @@ class Connection(asyncio.Protocol):
         """Callers wait until the peer has taken more; so does the peer, whose requests would make answers pile up."""
         self._writable.clear()
         assert self._transport
+        self._unsent = self._transport.get_write_buffer_size()
         self._transport.pause_reading()
 
     def resume_writing(self) -> None:
@@ -324,7 +326,12 @@ class Connection(asyncio.Protocol):
     def _watch_silence(self) -> None:
         if self._watch:
             self._watch.cancel()
-        silent = self._loop.time() - self._heard
+        now = self._loop.time()
+        if self._transport and not self._writable.is_set():
+            # it is not read while it takes long data, so that it takes them is its sign of life
+            unsent, self._unsent = self._unsent, self._transport.get_write_buffer_size()
+            self._heard = now if self._unsent < unsent else self._heard
+        silent = now - self._heard
         if silent >= self._silence:
             self._end(f"nothing was heard for {silent:.0f} s")
         else:

@@ -119,10 +119,10 @@ class NameConflict(ConnectError):
 
 
 class Simultaneous(NameConflict):
-    """The peer refuses our attempt because its own goes on, or because it cannot bear our name."""
+    """The peer refuses our attempt because an attempt of its own, to a node of our name, goes on."""
 
     what = "refused our name for now"
-    remedy = "is a second bridge running, or has our name other letters than a to z? Give it its own --name"
+    remedy = "is a second bridge running? Give each its own --name"
 
 
 class NotRegistered(ConnectError):

@@ -127,7 +127,7 @@ class Initiator:
             # The peer has not noticed yet that our last connection is gone; this one replaces it.
             return b"strue"
         if status == b"nok":
-            raise Simultaneous(self._peer, "it is connecting to us at the same time, or refuses our name")
+            raise Simultaneous(self._peer, "it is connecting to a node of our name itself")
         raise NotAllowed(self._peer, f"status {status[:32].decode('latin-1')}")
 
     def _challenged(self, frame: bytes) -> bytes:

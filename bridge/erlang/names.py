@@ -27,8 +27,10 @@ class NodeName(NamedTuple):
         """Take `name@host` or `name@host:port` apart; an IPv6 address goes in brackets before a port.
 
         Raises:
-            BadNodeName: any other form.
+            BadNodeName: any other form, and letters beyond ASCII, which nodes refuse in the handshake.
         """
+        if not text.isascii():
+            raise BadNodeName(f"{text!r} is not a node name; nodes refuse names with other than ASCII letters")
         match = _NAME.fullmatch(text)
         port = int(match["port"]) if match and match["port"] else None
         if not match or (port is not None and not 0 < port < 65_536):

@@ -12,6 +12,7 @@ from bridge.erlang import connection as connection_module
 from bridge.erlang.connection import Connection
 from bridge.erlang.handshake import Acceptor, Initiator
 from bridge.secret import Secret
+from tests.erlang.conftest import until
 from tests.erlang.fuzz_etf import _mutated
 
 PEER = Pid(Atom("a@h"), 1, 2, 3)
@@ -44,6 +45,16 @@ class Wire(asyncio.Transport):
         super().__init__()
         self.written = bytearray()
         self.closed = False
+        self.unsent = 0
+
+    def get_write_buffer_size(self) -> int:
+        return self.unsent
+
+    def pause_reading(self) -> None:
+        pass
+
+    def resume_reading(self) -> None:
+        pass
 
     def write(self, data: bytes) -> None:
         self.written += data
@@ -195,3 +206,16 @@ async def test_the_silence_that_is_borne_is_what_the_peer_tells(told):
     connection.close()
     with pytest.raises(NodeDown):
         await call
+
+
+async def test_a_peer_that_takes_long_data_slowly_is_alive_and_one_that_takes_nothing_is_not(monkeypatch):
+    monkeypatch.setattr(connection_module, "SILENCE_UNTIL_KNOWN", 0.2)
+    connection, wire = await joined([])
+    wire.unsent = 100
+    connection.pause_writing()
+    for _ in range(20):  # two hundred milliseconds twice over
+        wire.unsent -= 1
+        connection._watch_silence()
+        await asyncio.sleep(0.02)
+    assert not connection.lost
+    await until("it is given up", lambda: connection.lost)

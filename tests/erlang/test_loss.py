@@ -175,7 +175,7 @@ async def test_short_and_long_names_are_told_before_connecting(net25, beam25):
     assert "long" in str(error)
 
 
-@pytest.mark.parametrize("name", ["nohost", "a@b@c", "@host", "a@", "a b@host", "a@host:0", "a@host:70000"])
+@pytest.mark.parametrize("name", ["nohost", "a@b@c", "@host", "a@", "a b@host", "a@host:0", "a@host:70000", "zoë@host"])
 async def test_what_is_no_node_name_is_told(net25, name):
     await refused(net25.node(), name, BadNodeName)
 
