@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 
 STRETCH: Final = 60.0
 """Seconds of one delivery, after which its outcome so far is known to `status`; what is left goes on in the next."""
+BETWEEN: Final = 1.0
+"""Seconds between stretches, when there is no other reason to wait."""
 LOOK: Final = 30.0
 """Seconds between looks into the queue: `report` on the command line may have left something there."""
 GRACE: Final = 1.0
@@ -153,7 +155,7 @@ class _Courier:
         if outcome.retry_in is not None:
             return outcome.retry_in
         # What is left without a reason to wait is held by another process, or the stretch was over.
-        return 0.1 if outcome.queued else None
+        return BETWEEN if outcome.queued else None
 
     async def _something_to_do(self, troubles: Troubles) -> None:
         while not self._woken.is_set():

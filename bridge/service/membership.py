@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from typing import TYPE_CHECKING
 
@@ -26,7 +25,7 @@ log = logging.getLogger(__name__)
 
 
 class Membership:
-    """Joins the cluster, asks it, leaves it. Whoever joins and whoever asks wait for each other."""
+    """Joins the cluster, asks it, leaves it; one thing at a time."""
 
     def __init__(self, access: Access, answer: Callable[[Term], Awaitable[Term]], troubles: Troubles) -> None:
         """Prepare; nothing is connected before `join` or `ask`.
@@ -43,7 +42,6 @@ class Membership:
         self._troubles = troubles
         self._node: Node | None = None
         self._members: tuple[str, ...] = ()
-        self._lock = asyncio.Lock()
 
     async def join(self) -> None:
         """Be a node that peers can ping and call, if possible; else remain one that only calls.
@@ -51,8 +49,7 @@ class Membership:
         Without an EPMD on this host, or with our name taken there, nothing but the triggers from Erlang is lost. It is
         tried again each time.
         """
-        async with self._lock:
-            await self._joined()
+        await self._joined()
 
     async def ask(self, timeout: float) -> ClusterFacts:  # noqa: ASYNC109
         """The facts of the cluster, by the configured entry nodes or, where none of them answers, by those seen last.
@@ -63,28 +60,26 @@ class Membership:
         Raises:
             NoNodeAnswered: not one node could be asked.
         """
-        async with self._lock:
-            node = await self._joined()
-            node.forget()
-            entries = list(self.access.entries)
-            try:
-                facts = await collect(node, entries, timeout=timeout)
-            except NoNodeAnswered:
-                others = [NodeName.parse(name) for name in self._members if name not in map(str, entries)]
-                if not others:
-                    raise
-                port = next((entry.port for entry in entries if entry.port), None)
-                entries += [other._replace(port=port) for other in others]
-                facts = await collect(node, entries, timeout=timeout)
-            self._members = tuple(member.name for member in facts.nodes)
-            return facts
+        node = await self._joined()
+        node.forget()
+        entries = list(self.access.entries)
+        try:
+            facts = await collect(node, entries, timeout=timeout)
+        except NoNodeAnswered:
+            others = [NodeName.parse(name) for name in self._members if name not in map(str, entries)]
+            if not others:
+                raise
+            port = next((entry.port for entry in entries if entry.port), None)
+            entries += [other._replace(port=port) for other in others]
+            facts = await collect(node, entries, timeout=timeout)
+        self._members = tuple(member.name for member in facts.nodes)
+        return facts
 
     async def leave(self) -> None:
         """Close every connection and give the name back."""
-        async with self._lock:
-            node, self._node, self.name = self._node, None, None
-            if node:
-                await node.close()
+        node, self._node, self.name = self._node, None, None
+        if node:
+            await node.close()
 
     async def _joined(self) -> Node:
         if self._node is None or self.name is None:

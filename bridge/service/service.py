@@ -173,7 +173,7 @@ class Service:
 
     def _ended(self, end: Made | Exception) -> None:
         if isinstance(end, Exception):
-            self._notifier.status(f"no report since {self._state.failures} attempts: {self._state.error}")
+            self._notifier.status(f"attempt {self._state.failures} to report failed: {self._state.error}")
             return
         self._couriers.wake()
         self._notifier.status(f"report {end.id}: {len(end.report.events)} events, {len(end.report.nodes)} nodes")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import signal
 import socket
@@ -11,6 +12,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bridge.service.consent import Consent
+from bridge.service.service import Service
+from bridge.service.state import ServiceState
 from tests.service.support import FAST, IDLE, kept, poll, rows, running, sent
 from tests.support.bridge import Bridge
 from tests.support.emulator import RunningEmulator, running_emulator
@@ -222,6 +226,45 @@ def test_systemd_is_told_of_start_life_reload_and_stop(bridge: Bridge, tmp_path:
             assert heard("STATUS=report 1: 89 events, 2 nodes")
             service.send(signal.SIGTERM)
             assert heard("STOPPING=1")
+
+
+def test_systemd_shows_why_there_is_no_report(bridge: Bridge, tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(10)
+        environ = {"NOTIFY_SOCKET": str(tmp_path / "notify"), "MONGOOSEIM_BRIDGE_NODES": "nobody@localhost"}
+        with running(bridge, **environ) as service:
+            assert manager.recv(4096).startswith(b"READY=1")
+            service.send(signal.SIGUSR1)
+            told = manager.recv(4096)
+            assert told.startswith(b"STATUS=attempt 1 to report failed: node nobody@localhost is not registered")
+
+
+async def test_systemd_gets_no_sign_of_life_from_a_loop_that_is_stuck() -> None:
+    class Manager:
+        watchdog = 0.1
+        times = 0
+
+        def alive(self) -> None:
+            self.times += 1
+
+    manager = Manager()
+    loop = asyncio.get_running_loop()
+    service = Service(None, None, {}, manager)  # type: ignore[arg-type]
+    service._state = ServiceState(Consent(given=True, reason=""), 0, 1.0)
+    service._state.alive_until = loop.time() + 0.3
+    reporting = loop.create_task(asyncio.sleep(60))
+    watching = loop.create_task(service._watchdog(reporting))
+    await asyncio.sleep(0.5)
+    assert manager.times >= 2
+    stuck = manager.times
+    await asyncio.sleep(0.3)
+    assert manager.times == stuck
+    service._state.alive_until = loop.time() + 60
+    await asyncio.sleep(0.2)
+    assert manager.times > stuck
+    watching.cancel()
+    reporting.cancel()
 
 
 def test_nothing_is_left_behind(bridge: Bridge) -> None:
