@@ -101,6 +101,11 @@ class Connection(asyncio.Protocol):
         self._watch: asyncio.TimerHandle | None = None
         self._why = ""
 
+    @property
+    def begun(self) -> bool:
+        """Whether there is a transport, and with it the first frame of a handshake of ours."""
+        return self._transport is not None
+
     # asyncio's side
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

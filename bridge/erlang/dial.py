@@ -68,7 +68,22 @@ class Dial:
         self._node = node
         self._epmd_port = epmd_port
         self._make = make
+        self._made: Connection | None = None
         self._context = context
+
+    @property
+    def shaking(self) -> bool:
+        """Whether the peer has, or soon gets, our name message."""
+        return self._made is not None and self._made.begun and not self._made.lost
+
+    def abandon(self) -> None:
+        """End an attempt that is in its handshake; `run` fails."""
+        if self._made:
+            self._made.close()
+
+    def _connection(self) -> Connection:
+        self._made = self._make()
+        return self._made
 
     async def run(self) -> Connection:
         """Connect, and give the connection when its handshake is done.
@@ -150,7 +165,7 @@ class Dial:
     async def _open(self, ip: str, port: int) -> Connection:
         loop = asyncio.get_running_loop()
         if not self._context:
-            _, connection = await loop.create_connection(self._make, ip, port)
+            _, connection = await loop.create_connection(self._connection, ip, port)
             return connection
         connected = socket.socket(socket.AF_INET6 if ":" in ip else socket.AF_INET, socket.SOCK_STREAM)
         try:
@@ -159,7 +174,7 @@ class Dial:
             await loop.sock_connect(connected, (ip, port))
             self.phase = "TLS handshake"
             _, connection = await loop.create_connection(
-                self._make, sock=connected, ssl=self._context, server_hostname=self._node.host
+                self._connection, sock=connected, ssl=self._context, server_hostname=self._node.host
             )
         except BaseException:
             connected.close()

@@ -301,7 +301,10 @@ class Node:
         if peer and peer.connection:
             return "alive"
         if peer and peer.shaking:
-            return "nok" if str(self._name) > name else "ok_simultaneous"
+            if str(self._name) > name:
+                return "nok"
+            peer.yield_to_it()
+            return "ok_simultaneous"
         return "ok"
 
     def _accepted(self, connection: Connection) -> None:

@@ -31,6 +31,7 @@ class Peer:
         "_failure",
         "_make",
         "_not_before",
+        "_yielded",
         "called",
         "connection",
         "name",
@@ -46,6 +47,7 @@ class Peer:
         self._attempt: asyncio.Task[Connection] | None = None
         self._dial: Dial | None = None
         self._arrived = asyncio.Event()
+        self._yielded = False
         self._backoff = 0.0
         self._not_before = 0.0
         self._failure: ErlangError | None = None
@@ -53,7 +55,7 @@ class Peer:
     @property
     def shaking(self) -> bool:
         """Whether an attempt of ours is in its handshake."""
-        return self._dial is not None and self._dial.phase == "handshake"
+        return self._dial is not None and self._dial.shaking
 
     @property
     def idle(self) -> bool:
@@ -88,10 +90,13 @@ class Peer:
     async def _connect(self) -> Connection:
         await asyncio.sleep(max(0.0, self._not_before - asyncio.get_running_loop().time()))
         self._arrived.clear()
+        self._yielded = False
         dial = self._dial = self._make(self.name)
         try:
             connection = await dial.run()
-        except Simultaneous:
+        except ConnectError as error:
+            if not self._yielded and not isinstance(error, Simultaneous):
+                raise
             # the peer is connecting to us, and its attempt is the one that goes on
             try:
                 async with asyncio.timeout(PHASE_TIMEOUT):
@@ -115,6 +120,12 @@ class Peer:
             self._failure = failure
             self._backoff = min(LONGEST_BACKOFF, 2 * self._backoff or FIRST_BACKOFF)
             self._not_before = asyncio.get_running_loop().time() + self._backoff
+
+    def yield_to_it(self) -> None:
+        """Give up our attempt, which is in its handshake, for one of the peer's that has begun as well."""
+        self._yielded = True
+        if self._dial:
+            self._dial.abandon()
 
     def adopt(self, connection: Connection) -> None:
         """Take a connection that is ready, made by either side, in place of an older one."""

@@ -151,6 +151,20 @@ def test_a_term_that_ends_before_the_bytes_do_says_where(term, after):
     assert same(read, term)
 
 
+def test_a_term_may_not_use_bytes_beyond_its_end():
+    """As one that is damaged would take them from the next frame."""
+    assert decode(b"h\2a\1a\2", 0, end=6) == ((1, 2), 6)
+    for end in range(6):
+        with pytest.raises(EtfError):
+            decode(b"h\2a\1a\2", 0, end=end)
+
+
+@pytest.mark.parametrize("head", [b"l\0\1\0\0", b"i\0\1\0\0", b"t\0\0\x80\0", b"h\xff"])
+def test_what_claims_more_elements_than_there_are_bytes_is_refused_before_they_are_read(head):
+    with pytest.raises(EtfError, match="claimed"):
+        binary_to_term(b"\x83" + head + b"a\1" * 100)
+
+
 @pytest.mark.parametrize(
     "form",
     [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 
 import pytest
 
@@ -248,6 +249,48 @@ async def test_connects_from_both_sides_at_once_end_in_one_connection(net):
                     assert await node.call(beam.name, "erlang", "length", [[1]], timeout=LONG) == 1
                     await ask(beam, f"erlang:disconnect_node('{name}')")
                     await until("we are disconnected", lambda: not node.connected())
+
+
+@pytest.mark.parametrize(
+    ("peer", "connected", "shaking", "status"),
+    [
+        ("a@h", False, False, "ok"),
+        ("a@h", True, False, "alive"),
+        ("a@h", False, True, "nok"),  # ours is the greater name
+        ("z@h", False, True, "ok_simultaneous"),
+        ("z@h", True, True, "alive"),
+    ],
+)
+def test_what_a_peer_hears_that_connects(peer, connected, shaking, status):
+    node = Node("m@h", Secret(COOKIE))
+    assert node._status(peer) == "ok"
+    yielded: list[str] = []
+    node._peers[peer] = SimpleNamespace(
+        connection=connected or None, shaking=shaking, yield_to_it=lambda: yielded.append(peer)
+    )
+    assert node._status(peer) == status
+    assert bool(yielded) == (status == "ok_simultaneous")
+
+
+async def test_two_of_ours_that_connect_to_each_other_at_once_share_one_connection(net25):
+    for _ in range(10):
+        async with net25.node("one@localhost") as one, net25.node("two@localhost") as two:
+            await one.listen("127.0.0.1")
+            await two.listen("127.0.0.1")
+            await asyncio.gather(one.connect("two@localhost", timeout=LONG), two.connect("one@localhost", timeout=LONG))
+
+            def shared(one=one, two=two) -> bool:
+                ours, theirs = one._peers["two@localhost"].connection, two._peers["one@localhost"].connection
+                if not ours or not theirs:
+                    return False
+                ends = [
+                    each._transport.get_extra_info(end) for each in (ours, theirs) for end in ("sockname", "peername")
+                ]
+                return ends[0] == ends[3] and ends[1] == ends[2]
+
+            await until("both have the same connection", shared)
+            await asyncio.sleep(0.02)
+            assert shared()
 
 
 async def test_an_older_connection_that_the_peer_has_not_missed_yet_is_replaced(net, beam):
