@@ -356,9 +356,9 @@ def test_atoms_that_are_kept_are_bounded():
 def test_memory_is_what_was_claimed_for_the_worst_input():
     maps_in_keys = b"t\0\0\0\1" * MAPS_IN_KEYS + b"j" * (MAPS_IN_KEYS + 1)
     for form in (
-        b"l" + (100_000).to_bytes(4, "big") + b"j" * 100_001,
-        b"l\0\1\0\0" + b"t\0\0\0\1h\0j" * 65_536 + b"j",
-        b"l\0\0\x10\0" + maps_in_keys * 4096 + b"j",
+        b"l" + (20_000).to_bytes(4, "big") + b"j" * 20_001,
+        b"l\0\0\x20\0" + b"t\0\0\0\1h\0j" * 8192 + b"j",
+        b"l\0\0\x02\0" + maps_in_keys * 512 + b"j",
     ):
         gc.collect()
         assert peak_of(b"\x83" + form) <= 100 * len(form)
