@@ -83,7 +83,7 @@ class Calls:
         self._limits = limits
         self._calls: dict[bytes, Call] = {}
         self._last = 0
-        self._from = encode(self.own_pid)
+        self._from = self._leader = encode(self.own_pid)
         self._reference = b"Z\0\3" + encode(self.own_pid.node) + _U32(agreed.own_creation)
         self._spawned_head = _SPAWNED + self._reference
         self._runner = b"X" + encode(Atom(agreed.peer_name))
@@ -96,9 +96,11 @@ class Calls:
         """How many answers are due."""
         return len(self._calls)
 
-    def start(
-        self, future: asyncio.Future[Term], module: str, function: str, args: list[Term], leader: Pid | None
-    ) -> Call:
+    def lead(self, leader: Pid) -> None:
+        """Make a process the group leader of those that run the calls from now on; at first it is ours."""
+        self._leader = encode(leader)
+
+    def start(self, future: asyncio.Future[Term], module: str, function: str, args: list[Term]) -> Call:
         """Send a request; its answer goes to `future`.
 
         Args:
@@ -106,7 +108,6 @@ class Calls:
             module: the module.
             function: the function.
             args: the arguments.
-            leader: the group leader of the process that runs the call; ours if None.
 
         Raises:
             EtfError: an argument is no term.
@@ -115,8 +116,7 @@ class Calls:
         last = self._last = self._last % 0xFFFF_FFFF + 1
         key = _WORDS(last & 0x3FFFF, last >> 18, 0)  # 18 bits in the first word, as nodes make them
         reference = self._reference + key
-        lead = encode(leader) if leader else self._from
-        self._write(_REQUEST + reference + self._from + lead + _RUN + _ARGUMENTS + reference + arguments + _NIL)
+        self._write(_REQUEST + reference + self._from + self._leader + _RUN + _ARGUMENTS + reference + arguments + _NIL)
         call = self._calls[key] = Call(key, future)
         return call
 

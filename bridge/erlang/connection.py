@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from bridge.erlang import control, guest
 from bridge.erlang.calls import Calls
@@ -94,7 +94,7 @@ class Connection(asyncio.Protocol):
         self._writable.set()
         self._unsent = 0
         self._calls: Calls | None = None
-        self._leader: Pid | None = None
+        self._greeted = False
         self._greeting: asyncio.Task[None] | None = None
         self._silence = SILENCE_UNTIL_KNOWN
         self._heard = 0.0
@@ -173,7 +173,8 @@ class Connection(asyncio.Protocol):
         while size - pos >= self._head:
             start = pos + self._head
             length = int.from_bytes(data[pos:start], "big")
-            self._check(length, data, pos)
+            if length > (FRAME_LIMIT if self.agreed else HANDSHAKE_FRAME_LIMIT):
+                self._too_long(length, data[pos])
             end = start + length
             if end > size:
                 self._needed = end - pos
@@ -190,12 +191,10 @@ class Connection(asyncio.Protocol):
         if pos < size:
             self._partial += memoryview(data)[pos:]
 
-    def _check(self, length: int, data: bytes, pos: int) -> None:
-        limit = FRAME_LIMIT if self.agreed else HANDSHAKE_FRAME_LIMIT
-        if length > limit:
-            if not self.agreed and data[pos] in _TLS_RECORDS:
-                raise TlsExpected(self.peer)
-            raise ProtocolViolation(self.peer, f"a frame of {length} bytes, the limit is {limit}")
+    def _too_long(self, length: int, first: int) -> NoReturn:
+        if not self.agreed and first in _TLS_RECORDS:
+            raise TlsExpected(self.peer)
+        raise ProtocolViolation(self.peer, f"a frame of {length} bytes is beyond the limit")
 
     def _shake(self, frame: bytes) -> None:
         answers = self._machine.receive(frame)
@@ -269,17 +268,17 @@ class Connection(asyncio.Protocol):
             RemoteError: the function failed, or does not exist.
             EtfError: an argument is no term.
         """
-        if self._leader is None or not self._writable.is_set():
+        if not self._greeted or not self._writable.is_set():
             try:
                 async with asyncio.timeout_at(deadline):
                     await self._writable.wait()
-                    await self._greeted()
+                    await self._greetings()
             except TimeoutError as error:
                 raise CallTimeout(self.peer, timeout) from error
         if self.lost or self._calls is None:
             raise NodeDown(self.peer, self._why)
         future = self._loop.create_future()
-        call = self._calls.start(future, module, function, args, self._leader)
+        call = self._calls.start(future, module, function, args)
         timer = self._loop.call_at(deadline, self._expire, future, timeout)
         try:
             return await future
@@ -293,9 +292,9 @@ class Connection(asyncio.Protocol):
         if not future.done():
             future.set_exception(CallTimeout(self.peer, timeout))
 
-    async def _greeted(self) -> None:
+    async def _greetings(self) -> None:
         """Wait for what is asked of every peer once, before the first call; whoever calls meanwhile waits too."""
-        if self._leader is None:
+        if not self._greeted:
             self._greeting = self._greeting or self._loop.create_task(self._greet())
             await asyncio.wait({self._greeting})
 
@@ -307,16 +306,18 @@ class Connection(asyncio.Protocol):
         if self._calls is None or self.lost:
             return
         leader, ticktime = self._loop.create_future(), self._loop.create_future()
-        self._calls.start(ticktime, "net_kernel", "get_net_ticktime", [], None)
+        self._calls.start(ticktime, "net_kernel", "get_net_ticktime", [])
         ticktime.add_done_callback(self._ticktime_told)
-        self._calls.start(leader, "erlang", "whereis", [Atom("user")], None)
+        self._calls.start(leader, "erlang", "whereis", [Atom("user")])
         try:
             found = await leader
         except NodeDown:
             return
         except RemoteError:
             found = None
-        self._leader = found if isinstance(found, Pid) else self._calls.own_pid
+        if isinstance(found, Pid):
+            self._calls.lead(found)
+        self._greeted = True
 
     def _ticktime_told(self, told: asyncio.Future[Term]) -> None:
         seconds = None if told.cancelled() or told.exception() else told.result()

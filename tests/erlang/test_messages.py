@@ -218,7 +218,7 @@ AGREED = Agreed("b@h", 9, "a@h", 3, 0)
 def table() -> tuple[Calls, Waiting, list[bytes], Reference]:
     written: list[bytes] = []
     calls, waiting = Calls(AGREED, written.append), Waiting()
-    calls.start(waiting, "lists", "max", [[1, 2]], None)
+    calls.start(waiting, "lists", "max", [[1, 2]])
     message = control.read(written[0])
     own = Pid(Atom("b@h"), 1, 0, 9)
     run = (Atom("erpc"), Atom("execute_call"), 4)
@@ -281,6 +281,15 @@ def test_a_failure_reaches_who_waits_with_class_and_reason(payload, kind, reason
         assert (waiting.outcome.kind, waiting.outcome.reason) == (kind, reason)
 
 
+def test_the_group_leader_is_ours_until_there_is_another():
+    written: list[bytes] = []
+    calls = Calls(AGREED, written.append)
+    calls.start(Waiting(), "m", "f", [])
+    calls.lead(PEER)
+    calls.start(Waiting(), "m", "f", [])
+    assert [control.read(frame).control[3] for frame in written] == [OWN, PEER]
+
+
 def test_a_spawn_that_is_refused_is_an_error():
     calls, waiting, _, reference = table()
     assert take(calls, control.write(control.SPAWN_REPLY, reference, OWN, 0, Atom("notsup")))
@@ -308,7 +317,7 @@ def test_answers_that_nobody_waits_for_are_dropped():
 def test_a_call_that_is_given_up_is_killed_as_soon_as_its_process_is_known(known):
     written: list[bytes] = []
     calls = Calls(AGREED, written.append)
-    call = calls.start(Waiting(), "timer", "sleep", [1], None)
+    call = calls.start(Waiting(), "timer", "sleep", [1])
     reference = control.read(written[0]).control[1]
     spawned = control.write(control.SPAWN_REPLY, reference, OWN, 2, RUNNER)
     if known:
