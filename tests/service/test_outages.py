@@ -64,7 +64,7 @@ def test_the_whole_cluster_fails_and_the_first_report_after_it_is_made_at_once(
         failed = service.wait_for("no_node_answered")
         assert failed["level"] == "warning"
         before = len(service.log("report_collected"))
-        time.sleep(2.5)  # attempts that must not be told
+        time.sleep(1.5)  # attempts that must not be told
         assert len(service.log("no_node_answered")) == 1
         assert len(service.log("report_collected")) == before
         for node in cluster.nodes:
@@ -75,7 +75,7 @@ def test_the_whole_cluster_fails_and_the_first_report_after_it_is_made_at_once(
             else:
                 node.eval("stub:start_mongooseim()")
         again = service.wait_for("reporting_again", seconds=5)
-        assert again["times"] >= 2
+        assert again["times"] >= 1
         service.wait_for("report_collected", before + 2)
 
 

@@ -133,7 +133,7 @@ def test_signals_at_every_moment_lose_nothing_and_send_nothing_twice(bridge: Bri
     bridge.service = FAST.replace("= 1000", "= 300")
     bridge.configure()
     emulator.fail("slow=0.15")
-    for number in range(10):
+    for number in range(8):
         with running(bridge) as service:
             service.wait_for("service_started")
             for step in range(number % 4):

@@ -32,9 +32,10 @@ def is_there(node: Beam) -> bool:
     return node.eval(f"net_adm:ping({OURS})") == "pong"
 
 
-@pytest.fixture
-def service(tmp_path: Path, default_cluster: StubCluster) -> Iterator[RunningService]:
-    bridge = Bridge(tmp_path / "bridge", default_cluster.environ, service=IDLE)
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory, default_cluster: StubCluster) -> Iterator[RunningService]:
+    """One that all may ask; tests that start their own do so in a cluster of their own."""
+    bridge = Bridge(tmp_path_factory.mktemp("shared") / "bridge", default_cluster.environ, service=IDLE)
     with running(bridge) as service:
         service.wait_for("service_started")
         poll("a pong", lambda: is_there(default_cluster.nodes[0]))
@@ -56,27 +57,6 @@ def test_report_is_made_at_once_and_its_summary_comes_back(
     assert re.fullmatch(r"\{ok,#\{events => \d+,nodes => 2,notes => \[\],report => 1\}\}", answer)
     assert rows(service.bridge, "SELECT id FROM reports") == [(1,)]
     assert call(default_cluster.nodes[0], "report").endswith("report => 2}}")
-
-
-def test_status_tells_the_last_and_the_next_report_and_the_destinations(
-    tmp_path: Path, default_cluster: StubCluster
-) -> None:
-    node = default_cluster.nodes[0]
-    with running_emulator(tmp_path / "record.jsonl") as emulator:
-        bridge = Bridge(tmp_path / "bridge", default_cluster.environ, (emulator.url,), service=IDLE)
-        with running(bridge):
-            poll("a pong", lambda: is_there(node))
-            before = call(node, "status")
-            assert "last_report => undefined" in before
-            assert "reports => 0" in before
-            call(node, "report")
-            after = poll("delivered", lambda: "delivered => 89" in (told := call(node, "status")) and told)
-    assert "last_report => 1" in after
-    assert '<<"mongooseim1@localhost">>,<<"mongooseim2@localhost">>' in after
-    assert "queued => 0" in after
-    assert "period_ms => 600000" in after
-    assert re.search(r"next_report_at => <<\"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ\">>", after)
-    assert f'version => <<"{__version__}">>' in after
 
 
 def test_version_is_ours(service: RunningService, default_cluster: StubCluster) -> None:
@@ -129,6 +109,28 @@ def test_a_report_that_takes_longer_than_a_call_waits_says_that_it_has_started(
         assert call(cluster.nodes[0], "report") == "{ok,started}"
         cluster.nodes[1].resume()
         service.wait_for("report_collected")
+
+
+def test_status_tells_the_last_and_the_next_report_and_the_destinations(
+    tmp_path: Path, start_cluster: Callable[..., StubCluster]
+) -> None:
+    cluster = start_cluster("default", 2)
+    node = cluster.nodes[0]
+    with running_emulator(tmp_path / "record.jsonl") as emulator:
+        bridge = Bridge(tmp_path / "bridge", cluster.environ, (emulator.url,), service=IDLE)
+        with running(bridge):
+            poll("a pong", lambda: is_there(node))
+            before = call(node, "status")
+            assert "last_report => undefined" in before
+            assert "reports => 0" in before
+            call(node, "report")
+            after = poll("delivered", lambda: "delivered => 89" in (told := call(node, "status")) and told)
+    assert "last_report => 1" in after
+    assert '<<"mongooseim1@localhost">>,<<"mongooseim2@localhost">>' in after
+    assert "queued => 0" in after
+    assert "period_ms => 600000" in after
+    assert re.search(r"next_report_at => <<\"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ\">>", after)
+    assert f'version => <<"{__version__}">>' in after
 
 
 def test_without_an_epmd_on_this_host_it_reports_all_the_same(tmp_path: Path, default_cluster: StubCluster) -> None:
