@@ -22,6 +22,7 @@ from bridge.erlang.errors import (
     TlsExpected,
 )
 from bridge.erlang.etf_decode import DEFAULT_LIMITS, Limits
+from bridge.erlang.outbox import Outbox
 from bridge.erlang.terms import Atom, Pid
 from bridge.log import Line
 
@@ -38,8 +39,6 @@ FRAME_LIMIT: Final = 128 * 1024 * 1024
 HANDSHAKE_FRAME_LIMIT: Final = 4096
 HIGH_WATER: Final = 4 * 1024 * 1024
 """Bytes that wait to be sent before callers wait too, and before nothing more is read from the peer."""
-PIECE: Final = 4096
-"""Bytes that wait for others to be sent with: some thirty requests."""
 SILENCE_UNTIL_KNOWN: Final = 300.0
 """Seconds of silence that are borne until the peer has told its net_ticktime: enough for one of 240 s."""
 SILENCE_FACTOR: Final = 1.25
@@ -91,8 +90,7 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._partial = bytearray()
         self._needed = 0
-        self._outgoing: list[bytes] | None = None
-        self._waiting = 0
+        self._outbox: Outbox | None = None
         self._writable = asyncio.Event()
         self._writable.set()
         self._unsent = 0
@@ -119,6 +117,7 @@ class Connection(asyncio.Protocol):
             transport.abort()
             return
         transport.set_write_buffer_limits(high=HIGH_WATER)
+        self._outbox = Outbox(transport)
         start = getattr(self._machine, "start", None)
         if start:
             self._write(start())
@@ -237,32 +236,8 @@ class Connection(asyncio.Protocol):
         self._write(frame)
 
     def _write(self, frame: bytes) -> None:
-        """Send a frame at once, and what is written in the same turn of the event loop in pieces of some `PIECE` bytes.
-
-        Each piece costs a system call, and while a piece waits the peer could already work on it.
-        """
-        if self.lost or self._transport is None:
-            return
-        framed = len(frame).to_bytes(self._head, "big") + frame
-        if self._outgoing is None:
-            self._outgoing = []
-            self._loop.call_soon(self._flush)
-            self._transport.write(framed)
-            return
-        self._outgoing.append(framed)
-        self._waiting += len(framed)
-        if self._waiting >= PIECE:
-            self._send()
-
-    def _send(self) -> None:
-        if self._outgoing and self._transport and not self.lost:
-            self._transport.write(b"".join(self._outgoing))
-            self._outgoing.clear()
-        self._waiting = 0
-
-    def _flush(self) -> None:
-        self._send()
-        self._outgoing = None
+        if self._outbox and not self.lost:
+            self._outbox.put(len(frame).to_bytes(self._head, "big") + frame)
 
     # calls
 
