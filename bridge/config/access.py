@@ -34,7 +34,7 @@ class Access:
 
     entries: tuple[NodeName, ...]
     own_name: NodeName
-    """The name for the service. One-shot commands are lent one by the peer unless `named`."""
+    """The name for the service. One-shot commands are lent one by each peer unless `named`."""
     named: bool
     """Whether the name was given on the command line, for this run."""
     cookie: Cookie
@@ -42,7 +42,7 @@ class Access:
     epmd_port: int | None
 
     def node(self, name: str | None) -> Node:
-        """A hidden node that joins with this; without a name the first peer lends one.
+        """A hidden node that joins with this; without a name each peer lends it one.
 
         Args:
             name: `name@host`, for a node that listens.

@@ -70,9 +70,7 @@ class Survey:
                 if isinstance(outcome, Unreachable):
                     self.unreachable[outcome.node] = outcome
                 else:
-                    # an entry node may have been named by an alias of its host: its own name counts
                     self.answers[outcome.name] = outcome
-                    self._asked.add(outcome.name)
                     self._meet(outcome.members)
 
     def stop(self) -> None:

@@ -57,7 +57,7 @@ async def ask_cluster(access: Access, timeout: float) -> ClusterFacts:  # noqa: 
 
 
 def hidden_node(access: Access) -> Node:
-    """Our node for a one-shot command: without a name of our own, the first peer lends one."""
+    """Our node for a one-shot command: without a name of our own, each peer lends one."""
     return access.node(str(access.own_name) if access.named else None)
 
 
