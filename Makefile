@@ -8,8 +8,9 @@ SETUP := $(VENV)/.set-up
 SECONDS_OF_SOAK ?= 600
 FUZZ_INPUTS ?= 1000000
 KILLS ?= 200
+RUNS ?= 1000
 
-.PHONY: help setup demo test lint fuzz crash soak bench clean
+.PHONY: help setup demo test lint fuzz crash guest soak bench clean
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -41,6 +42,9 @@ fuzz: setup ## A million mutated and random inputs to the term decoder (FUZZ_INP
 
 crash: setup ## Reports that are killed at random moments; nothing may be lost (KILLS=n)
 	$(BIN)/python -m tests.delivery.crash --kills $(KILLS)
+
+guest: setup ## Commands run again and again; nothing may be left in the nodes (RUNS=n)
+	$(BIN)/python -m tests.integration.test_guest --runs $(RUNS)
 
 soak: setup ## The service against failing nodes, EPMD and endpoint (SECONDS_OF_SOAK=n)
 	$(BIN)/python -m tests.service.soak --seconds $(SECONDS_OF_SOAK)
