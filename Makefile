@@ -10,7 +10,7 @@ FUZZ_INPUTS ?= 1000000
 KILLS ?= 200
 RUNS ?= 1000
 
-.PHONY: help setup demo test lint fuzz crash guest soak bench clean
+.PHONY: help setup demo test lint fuzz crash guest soak bench man clean
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
