@@ -129,6 +129,7 @@ def _service(bridge: Bridge) -> str:
             if "report_collected" in line:
                 break
         process.send_signal(signal.SIGTERM)
+        process.send_signal(signal.SIGINT)  # a second one cuts short what cannot be delivered anyway
         rest, _ = process.communicate(timeout=15)
     assert "service_stopped" in rest
     return said + rest
