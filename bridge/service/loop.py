@@ -14,7 +14,7 @@ from bridge.delivery.store import NEXT_REPORT_AT, SERVICE_SEEN_AT
 from bridge.errors import BridgeError
 from bridge.log import Line
 from bridge.mongooseim.errors import NoNodeAnswered
-from bridge.service.reporting import OWN_REPORTER_ON, make_report
+from bridge.service.reporting import OWN_REPORTER_ON, make_report, too_many_a_day
 from bridge.service.schedule import Schedule, backoff
 
 if TYPE_CHECKING:
@@ -221,6 +221,10 @@ class ReportLoop:
             troubles.begin("own_reporter_on", problem=OWN_REPORTER_ON)
         else:
             troubles.end("own_reporter_on", "own_reporter_off")
+        if problem := too_many_a_day(len(made.report.events), self._plan.settings):
+            troubles.begin("too_many_events", problem=problem)
+        else:
+            troubles.end("too_many_events", "events_within_the_limit")
 
     def _failed(self, error: Exception, *, scheduled: bool) -> None:
         self._state.failures += 1

@@ -153,18 +153,26 @@ def build_report(
         events=produced,
         totals=remember(previous, facts.stanzas),
         nodes=tuple(node.name for node in facts.nodes),
-        notes=tuple(_notes(facts, len(produced) * _DAY / settings.service.periodic_report)),
+        notes=tuple(_notes(facts, len(produced), settings)),
     )
 
 
-def _notes(facts: ClusterFacts, events_per_day: float) -> Iterator[str]:
+def _notes(facts: ClusterFacts, number: int, settings: Settings) -> Iterator[str]:
     """What the operator should know about a report: who was not asked, what failed, what is counted twice or lost."""
     yield from (f"not asked: {node.reason}" for node in facts.unreachable)
     yield from (f"could not be asked: {note}" for note in facts.notes)
     if facts.own_reporter:
         yield OWN_REPORTER_ON
-    if events_per_day > EVENTS_PER_DAY:
-        yield (
-            f"at this rate {events_per_day:,.0f} events a day; GA4 drops those beyond {EVENTS_PER_DAY:,} without "
-            "a word; set bridge.aggregate_modules = true, or a longer periodic_report"
-        )
+    if problem := too_many_a_day(number, settings):
+        yield problem
+
+
+def too_many_a_day(number: int, settings: Settings) -> str | None:
+    """What is wrong with reports of so many events at the configured pace; None when GA4 takes them all."""
+    events_per_day = number * _DAY / settings.service.periodic_report
+    if events_per_day <= EVENTS_PER_DAY:
+        return None
+    return (
+        f"at this rate {events_per_day:,.0f} events a day; GA4 drops those beyond {EVENTS_PER_DAY:,} without a word; "
+        "set bridge.aggregate_modules = true, or a longer periodic_report"
+    )

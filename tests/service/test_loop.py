@@ -339,6 +339,21 @@ def test_each_change_is_told_once_not_with_every_report(tmp_path: Path, caplog: 
     ]
 
 
+@pytest.mark.parametrize(("nodes", "told"), [(100, 1), (10, 0)])
+def test_a_pace_at_which_ga4_drops_events_is_told_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, nodes: int, told: int
+) -> None:
+    every_minute = ServiceSection(initial_report=60_000, periodic_report=60_000)
+
+    async def main() -> None:
+        async with rig(tmp_path, cluster(answer=lambda _: facts(size=nodes)), every_minute) as it:
+            await it.until(301)
+            assert it.state.reports == 5
+
+    virtual_time.run(main())
+    assert sum("too_many_events" in record.getMessage() for record in caplog.records) == told
+
+
 def test_a_day_of_ten_nodes_is_one_line_per_report(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "bridge")
 
