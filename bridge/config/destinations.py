@@ -66,6 +66,7 @@ def destinations(loaded: Loaded, environ: Mapping[str, str]) -> tuple[Ga4Destina
         add(f"bridge.destinations[{number}]", section.measurement_id, sources, section.endpoint)
     if problems:
         raise ConfigError(problems)
+    _warn_of_inline_secrets(loaded)
     return tuple(found)
 
 
@@ -73,6 +74,17 @@ def location(bridge: BridgeSection) -> Location:
     """What GA4 is told of geography: what the operator wrote, nothing unless they did."""
     place = bridge.user_location
     return Location(place.country, place.region, place.city)
+
+
+def _warn_of_inline_secrets(loaded: Loaded) -> None:
+    """A configuration file that holds a secret itself is a file with a secret."""
+    inline = [key for key, origin in loaded.origins.items() if _is_secret(key) and origin.startswith(f"{loaded.file}:")]
+    if inline and loaded.file and (reason := exposed(loaded.file, _READABLE_BY_OTHERS)):
+        log.warning(Line("secret_file_exposed", key=", ".join(inline), problem=f"{loaded.file} {reason}"))
+
+
+def _is_secret(key: str) -> bool:
+    return key.rpartition(".")[2] in {"secret", "api_secret"}
 
 
 def _secret(loaded: Loaded, environ: Mapping[str, str], key: str, sources: Mapping[str, object]) -> Secret:

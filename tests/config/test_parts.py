@@ -196,3 +196,21 @@ def test_tls_files_that_cannot_be_used_are_told(
         access(loaded(tmp_path, f"[bridge.tls]\n{text}\n"), environ)
     for word in words:
         assert word in str(caught.value)
+
+
+@pytest.mark.parametrize(("mode", "warned"), [(0o644, True), (0o600, False), (0o640, False)])
+def test_a_configuration_file_that_holds_a_secret_is_checked_too(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, mode: int, *, warned: bool
+) -> None:
+    text = '[services.service_mongoose_system_metrics]\ntracking_id.id = "G-AAAA"\ntracking_id.secret = "hush"\n'
+    read = loaded(tmp_path, text)
+    (tmp_path / "bridge.toml").chmod(mode)
+    assert len(destinations(read, {})) == 1
+    assert ("secret_file_exposed" in caplog.text) is warned
+    assert "hush" not in caplog.text
+
+
+def test_an_open_file_without_a_secret_is_fine(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    text = '[[bridge.destinations]]\nmeasurement_id = "G-AAAA"\napi_secret_env = "GA4"\n'
+    assert len(destinations(loaded(tmp_path, text), {"GA4": "hush"})) == 1
+    assert caplog.text == ""
