@@ -5,7 +5,7 @@ import time
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.emulator.validator import judge
@@ -261,10 +261,6 @@ JSON = st.recursive(
 )
 
 
-UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-
-
-@UNHURRIED
 @given(st.dictionaries(st.sampled_from(FIELDS), JSON))
 def test_whatever_the_payload_there_is_a_verdict(root: dict[str, Any]) -> None:
     verdict = judge(json.dumps(root).encode(), NOW)
@@ -274,7 +270,6 @@ def test_whatever_the_payload_there_is_a_verdict(root: dict[str, Any]) -> None:
     )
 
 
-@UNHURRIED
 @given(st.binary(max_size=200))
 def test_random_bytes_are_refused_with_a_message(body: bytes) -> None:
     assert judge(body, NOW).messages()

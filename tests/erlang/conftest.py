@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import HealthCheck, settings
 
 from bridge.erlang import Node
 from bridge.secret import Secret
@@ -21,10 +20,6 @@ from erlang_stubs.beam import Beam, Epmd, Runtime, write_cookie
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
-
-# How long an example takes says nothing on a shared machine.
-settings.register_profile("erlang", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("erlang")
 
 COOKIE = "a_cookie_of_the_tests"
 CACHE = Path(__file__).parents[2] / ".cache"
