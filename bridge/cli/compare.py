@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bridge.cli.context import DONE, AppContext, pass_app
+from bridge.cli.context import DONE, AppContext, format_option, pass_app
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +20,7 @@ UNEXPLAINED_DIFFERENCE = 1
 
 
 @click.command(name="compare")
-@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", help="Form of the result.")
+@format_option("table", "json")
 @click.option("--all", "everything", is_flag=True, help="Show what agrees as well.")
 @click.pass_context
 @pass_app

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bridge.cli.context import AppContext, pass_app
+from bridge.cli.context import AppContext, format_option, pass_app
 from bridge.config.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def init(file: Path | None) -> None:
 
 
 @command.command()
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="Form of the result.")
+@format_option("text", "json")
 @pass_app
 def check(app: AppContext, form: str) -> None:
     """Tell every problem of the configuration at once, each with file, line and key.
@@ -78,7 +78,7 @@ def _problems(app: AppContext) -> list[Problem]:
 
 
 @command.command()
-@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", help="Form of the result.")
+@format_option("table", "json")
 @pass_app
 def show(app: AppContext, form: str) -> None:
     """Show every setting with its effective value, where it came from, and its variable; secrets are masked."""

@@ -6,19 +6,21 @@ import logging
 import sys
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
 
     from bridge.config.access import Access
     from bridge.config.load import Loaded
     from bridge.config.model import Settings
     from bridge.delivery.ga4 import Ga4Destination
     from bridge.errors import BridgeError
+
+_Command = TypeVar("_Command", bound="Callable[..., Any] | click.Command")
 
 DONE: Final = 0
 NOT_ALL_DELIVERED: Final = 1
@@ -75,23 +77,13 @@ class AppContext:
 
         return destinations(self.loaded, self.environ)
 
-    @property
-    def state_dir(self) -> Path:
-        """The directory of the queue and the history."""
-        return Path(self.settings.bridge.state_dir)
-
-    @property
-    def log_dir(self) -> Path:
-        """The directory of `system_metrics_report.json`."""
-        return Path(self.settings.bridge.log_dir)
-
 
 pass_app: Final = click.make_pass_decorator(AppContext)
 
 
-def format_option(*forms: str) -> click.Option:
-    """`--format`: a table for people by default."""
-    return click.Option(["--format", "form"], type=click.Choice(forms), default=forms[0], help="Form of the result.")
+def format_option(*forms: str, help: str = "Form of the result.") -> Callable[[_Command], _Command]:  # noqa: A002 - click's word
+    """`--format` of a command, as its parameter `form`; the first of the forms is what people get who ask for none."""
+    return click.option("--format", "form", type=click.Choice(forms), default=forms[0], help=help)
 
 
 def set_up_log(level: str, form: str) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from bridge.cli.context import DONE, NO_NODE, NOT_ALL_DELIVERED, USAGE, AppContext, pass_app
+from bridge.cli.context import DONE, NO_NODE, NOT_ALL_DELIVERED, USAGE, AppContext, format_option, pass_app
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -27,7 +27,7 @@ _MARGIN: Final = 32
 
 
 @click.command(name="doctor")
-@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", help="Form of the result.")
+@format_option("table", "json")
 @click.pass_context
 @pass_app
 def command(app: AppContext, ctx: click.Context, form: str) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bridge.cli.context import AppContext, pass_app
+from bridge.cli.context import AppContext, format_option, pass_app
 from bridge.cli.moments import moment
 
 if TYPE_CHECKING:
@@ -17,14 +17,10 @@ if TYPE_CHECKING:
     from bridge.delivery.records import DeadLetter, OutcomeRecord, ReportRecord
     from bridge.report.model import Event
 
-FORM = click.option(
-    "--format", "form", type=click.Choice(["table", "json"]), default="table", help="Form of the result."
-)
-
 
 @click.group(name="history", invoke_without_command=True)
 @click.option("--limit", type=click.IntRange(1, 100_000), default=20, show_default=True, help="How many, newest first.")
-@FORM
+@format_option("table", "json")
 @click.pass_context
 @pass_app
 def command(app: AppContext, ctx: click.Context, limit: int, form: str) -> None:
@@ -49,7 +45,7 @@ def command(app: AppContext, ctx: click.Context, limit: int, form: str) -> None:
 
 @command.command(name="show")
 @click.argument("number", metavar="ID", type=click.IntRange(1))
-@FORM
+@format_option("table", "json")
 @pass_app
 def show(app: AppContext, number: int, form: str) -> None:
     """Show one report: its exact events, and each destination's outcome."""

@@ -6,11 +6,11 @@ import json
 
 import click
 
-from bridge.cli.context import AppContext, pass_app
+from bridge.cli.context import AppContext, format_option, pass_app
 
 
 @click.command(name="nodes")
-@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", help="Form of the result.")
+@format_option("table", "json")
 @pass_app
 def command(app: AppContext, form: str) -> None:
     """Show every node of the cluster: up or why not, MongooseIM and OTP release, uptime."""

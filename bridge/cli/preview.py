@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from bridge.cli.context import AppContext, pass_app
+from bridge.cli.context import AppContext, format_option, pass_app
 
 if TYPE_CHECKING:
     from bridge.mongooseim.facts import StanzaTotals
@@ -17,12 +17,8 @@ NO_ID_YET: Final = "(random, made with the first report)"
 
 
 @click.command(name="preview")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["table", "json", "ga4"]),
-    default="table",
-    help="A table for people, the JSON log, or the bodies of the requests, one a line.",
+@format_option(
+    *("table", "json", "ga4"), help="A table for people, the JSON log, or the bodies of the requests, one a line."
 )
 @pass_app
 def command(app: AppContext, form: str) -> None:

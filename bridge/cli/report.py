@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bridge.cli.context import DONE, NOT_ALL_DELIVERED, AppContext, pass_app
+from bridge.cli.context import DONE, NOT_ALL_DELIVERED, AppContext, format_option, pass_app
 from bridge.log import Line
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 
 @click.command(name="report")
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="Form of the summary.")
+@format_option("text", "json", help="Form of the summary.")
 @click.pass_context
 @pass_app
 def command(app: AppContext, ctx: click.Context, form: str) -> None:

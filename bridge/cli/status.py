@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bridge.cli.context import AppContext, pass_app
+from bridge.cli.context import AppContext, format_option, pass_app
 from bridge.cli.moments import distance, moment
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @click.command(name="status")
-@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", help="Form of the result.")
+@format_option("table", "json")
 @pass_app
 def command(app: AppContext, form: str) -> None:
     """Show whether reports are made, the last and the next one, and what waits for each destination and why."""

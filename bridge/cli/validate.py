@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from bridge.cli.context import DONE, AppContext, pass_app
+from bridge.cli.context import DONE, AppContext, format_option, pass_app
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,11 +36,11 @@ class Judged:
     @property
     def dropped(self) -> int:
         """Messages about what GA4 would drop; any Client ID is taken."""
-        return sum(message.field != "client_id" for message in self.messages)
+        return sum(message.drops for message in self.messages)
 
 
 @click.command(name="validate")
-@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", help="Form of the result.")
+@format_option("table", "json")
 @click.pass_context
 @pass_app
 def command(app: AppContext, ctx: click.Context, form: str) -> None:
@@ -75,15 +75,13 @@ async def _validate(app: AppContext) -> tuple[Report, list[Judged]]:
 
 async def _judge(sender: Sender, destination: Ga4Destination, report: Report) -> Judged:
     from bridge.delivery.errors import DestinationError, SendError  # noqa: PLC0415 - as above
-    from bridge.delivery.validation import messages, validation_request  # noqa: PLC0415
+    from bridge.delivery.validation import ask  # noqa: PLC0415
 
     found: list[Message] = []
     batches = destination.batches(report)
     try:
         for batch in batches:
-            request = validation_request(destination, batch.body, report.collected_at)
-            answer = await sender.send(request, sender.total_seconds)
-            found += messages(answer, batch, request.peer)
+            found += await ask(sender, destination, batch, now=report.collected_at, seconds=sender.total_seconds)
     except (DestinationError, SendError) as error:
         return Judged(destination.name, len(batches), tuple(found), str(error))
     return Judged(destination.name, len(batches), tuple(found))

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from bridge.delivery.batches import Batch
     from bridge.delivery.destination import Answer, Request
     from bridge.delivery.ga4 import Ga4Destination
+    from bridge.delivery.sender import Sender
 
 _COLLECT: Final = "/mp/collect"
 _DEBUG: Final = "/debug/mp/collect"
@@ -32,6 +33,31 @@ class Message:
     field: str
     description: str
     code: str
+
+    @property
+    def drops(self) -> bool:
+        """Whether GA4 would drop something for this: it takes any Client ID, of whatever form."""
+        return self.field != "client_id"
+
+
+async def ask(
+    sender: Sender, destination: Ga4Destination, batch: Batch, *, now: int, seconds: float
+) -> tuple[Message, ...]:
+    """The validator's objections to one request.
+
+    Args:
+        sender: open.
+        destination: whose validator.
+        batch: what would be sent.
+        now: µs since 1970.
+        seconds: how long it may take.
+
+    Raises:
+        DestinationError: there is no validator, or what answered is none.
+        SendError: it gave no answer.
+    """
+    request = validation_request(destination, batch.body, now)
+    return messages(await sender.send(request, seconds), batch, request.peer)
 
 
 def validation_request(destination: Ga4Destination, body: bytes, now: int) -> Request:

@@ -20,10 +20,6 @@ class Troubles:
     def __init__(self) -> None:
         self._lasting: dict[tuple[str, str], int] = {}
 
-    def lasts(self, kind: str, about: str = "") -> bool:
-        """Whether a trouble has begun and is not over."""
-        return (kind, about) in self._lasting
-
     def begin(self, kind: str, about: str = "", **fields: object) -> None:
         """Something is wrong, perhaps still; `kind` is the name of the event."""
         times = self._lasting[kind, about] = self._lasting.get((kind, about), 0) + 1

@@ -27,7 +27,7 @@ from bridge.delivery.errors import (
 )
 from bridge.delivery.ga4 import HEADERS
 from bridge.delivery.proxies import proxy_for, shown
-from bridge.delivery.validation import messages, validation_request
+from bridge.delivery.validation import ask
 from bridge.secret import Secret
 from bridge.service.doctor.steps import (
     Attempt,
@@ -46,14 +46,12 @@ from bridge.service.doctor.steps import (
 from bridge.service.reporting import build_report
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     from bridge.config.model import Settings
-    from bridge.delivery.batches import Batch
     from bridge.delivery.destination import Answer
     from bridge.delivery.ga4 import Ga4Destination
     from bridge.delivery.sender import Sender
-    from bridge.delivery.validation import Message
     from bridge.errors import BridgeError
     from bridge.mongooseim.facts import ClusterFacts
 
@@ -181,10 +179,13 @@ async def validator(route: Route) -> Findings:
     report = build_report(facts, {}, facts.cluster_id or STAND_IN_ID, route.now(), route.settings)
     batches = route.destination.batches(report)[:BATCHES]
     try:
-        judged = await asyncio.gather(*(_judged(route, batch) for batch in batches))
+        asked = (
+            ask(route.sender, route.destination, batch, now=route.now(), seconds=SEND_SECONDS) for batch in batches
+        )
+        judged = await asyncio.gather(*asked)
     except DestinationError as error:
         return skipped(str(error))
-    objections = [each for found in judged for each in found if each.field != "client_id"]
+    objections = [each for found in judged for each in found if each.drops]
     if objections:
         more = f", and {len(objections) - 1} more" if len(objections) > 1 else ""
         return failure(
@@ -194,17 +195,6 @@ async def validator(route: Route) -> Findings:
         )
     judged_events = sum(batch.events for batch in batches)
     return ok(f"takes the {'first ' if judged_events < len(report.events) else ''}{judged_events} events of a report")
-
-
-async def _judged(route: Route, batch: Batch) -> Sequence[Message]:
-    """The validator's objections to one request.
-
-    Raises:
-        DestinationError: there is no validator, or what answered is none.
-        SendError: it gave no answer.
-    """
-    request = validation_request(route.destination, batch.body, route.now())
-    return messages(await route.sender.send(request, SEND_SECONDS), batch, request.peer)
 
 
 ROUTE: Final = Chain(
