@@ -47,6 +47,11 @@ async def collect(node: Node, entries: Sequence[NodeName], *, timeout: float) ->
     return merge(serving, missing)
 
 
+def port_of_members(entries: Sequence[NodeName]) -> int | None:
+    """The port at which members are called that were not configured: one that is given for an entry holds for all."""
+    return next((entry.port for entry in entries if entry.port), None)
+
+
 class Survey:
     """Questions under way to a cluster whose members are found out with the answers, kept by node as they come."""
 
@@ -56,7 +61,7 @@ class Survey:
         self.unreachable: dict[str, Unreachable] = {}
         self._node = node
         self._timeout = timeout
-        self._port = next((entry.port for entry in entries if entry.port), None)
+        self._port = port_of_members(entries)
         self._asked: set[str] = set()
         self._waiting: set[asyncio.Task[NodeAnswer | Unreachable]] = set()
         for entry in entries:

@@ -9,7 +9,7 @@ from bridge.config.access import SERVICE_NAME
 from bridge.erlang.errors import ErlangError
 from bridge.erlang.names import NodeName
 from bridge.log import Line
-from bridge.mongooseim.collect import collect
+from bridge.mongooseim.collect import collect, port_of_members
 from bridge.mongooseim.errors import NoNodeAnswered
 
 if TYPE_CHECKING:
@@ -69,8 +69,7 @@ class Membership:
             others = [NodeName.parse(name) for name in self._members if name not in map(str, entries)]
             if not others:
                 raise
-            port = next((entry.port for entry in entries if entry.port), None)
-            entries += [other._replace(port=port) for other in others]
+            entries += [other._replace(port=port_of_members(entries)) for other in others]
             facts = await collect(node, entries, timeout=timeout)
         self._members = tuple(member.name for member in facts.nodes)
         return facts
