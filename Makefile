@@ -9,6 +9,7 @@ SECONDS_OF_SOAK ?= 600
 FUZZ_INPUTS ?= 1000000
 KILLS ?= 200
 RUNS ?= 1000
+WORKERS ?= 4
 
 .PHONY: help setup demo test lint fuzz crash guest soak bench man clean
 
@@ -35,7 +36,7 @@ lint: setup ## Check style, types and the direction of imports
 	$(BIN)/lint-imports
 
 test: lint ## Everything that must hold, on real nodes
-	$(BIN)/pytest
+	$(BIN)/pytest -n $(WORKERS)
 
 fuzz: setup ## A million mutated and random inputs to the term decoder (FUZZ_INPUTS=n)
 	$(BIN)/python -m tests.erlang.fuzz_etf --inputs $(FUZZ_INPUTS)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 import h11
 
-from bridge.errors import BridgeError
+from bridge.errors import BridgeError, ExitCode
 from bridge.log import Line
 
 if TYPE_CHECKING:
@@ -35,6 +35,8 @@ _PIECE: Final = 16_384
 
 class ListenError(BridgeError):
     """The server cannot listen where it was told to."""
+
+    exit_code = ExitCode.LISTEN
 
 
 class CutOff(Exception):

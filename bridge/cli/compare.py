@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bridge.cli.context import DONE, AppContext, format_option, pass_app
+from bridge.cli.context import AppContext, format_option, pass_app
+from bridge.errors import ExitCode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,7 +41,7 @@ def command(app: AppContext, ctx: click.Context, form: str, *, everything: bool)
         click.echo(json.dumps([asdict(row) for row in shown], indent=2))
     else:
         click.echo(_as_table(rows, shown))
-    ctx.exit(UNEXPLAINED_DIFFERENCE if any(row.verdict == UNEXPLAINED for row in rows) else DONE)
+    ctx.exit(UNEXPLAINED_DIFFERENCE if any(row.verdict == UNEXPLAINED for row in rows) else ExitCode.DONE)
 
 
 async def _compare(app: AppContext) -> Sequence[Row]:

@@ -18,15 +18,8 @@ if TYPE_CHECKING:
     from bridge.config.load import Loaded
     from bridge.config.model import Settings
     from bridge.delivery.ga4 import Ga4Destination
-    from bridge.errors import BridgeError
 
 _Command = TypeVar("_Command", bound="Callable[..., Any] | click.Command")
-
-DONE: Final = 0
-NOT_ALL_DELIVERED: Final = 1
-USAGE: Final = 2
-NO_NODE: Final = 3
-SWITCHED_OFF: Final = 4
 
 
 @dataclass
@@ -99,14 +92,3 @@ def set_up_log(level: str, form: str) -> None:
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
     logging.getLogger("bridge").setLevel(level.upper())
-
-
-def exit_code(error: BridgeError) -> int:
-    """The exit code of a foreseen error, by its kind."""
-    from bridge.erlang.errors import ErlangError  # noqa: PLC0415 - only after a failure
-    from bridge.mongooseim.errors import MongooseError  # noqa: PLC0415
-    from bridge.service.consent import ReportingOff  # noqa: PLC0415
-
-    if isinstance(error, ReportingOff):
-        return SWITCHED_OFF
-    return NO_NODE if isinstance(error, ErlangError | MongooseError) else USAGE

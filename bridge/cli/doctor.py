@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from bridge.cli.context import DONE, NO_NODE, NOT_ALL_DELIVERED, USAGE, AppContext, format_option, pass_app
+from bridge.cli.context import AppContext, format_option, pass_app
+from bridge.errors import ExitCode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -19,7 +20,11 @@ if TYPE_CHECKING:
     from bridge.service.doctor import Result
 
 WIDTH: Final = 100
-_EXIT_CODES: Final = {"configuration": USAGE, "cluster": NO_NODE, "delivery": NOT_ALL_DELIVERED}
+_EXIT_CODES: Final = {
+    "configuration": ExitCode.USAGE,
+    "cluster": ExitCode.NO_NODE,
+    "delivery": ExitCode.NOT_ALL_DELIVERED,
+}
 """By the section of the first failure."""
 _COLOURS: Final = {"ok": "green", "warning": "yellow", "failure": "red", "skipped": "bright_black"}
 _MARGIN: Final = 32
@@ -49,7 +54,7 @@ def command(app: AppContext, ctx: click.Context, form: str) -> None:
 
 def _exit_code(results: Sequence[Result]) -> int:
     failed = {result.section for result in results if result.state == "failure"}
-    return next((code for section, code in _EXIT_CODES.items() if section in failed), DONE)
+    return next((code for section, code in _EXIT_CODES.items() if section in failed), ExitCode.DONE)
 
 
 def _table(results: Sequence[Result]) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bridge.cli.context import AppContext, format_option, pass_app
-from bridge.cli.moments import moment
+from bridge.times import moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -15,7 +15,7 @@ import click
 from click.core import ParameterSource
 
 from bridge import __version__
-from bridge.cli.context import AppContext, exit_code
+from bridge.cli.context import AppContext
 from bridge.errors import BridgeError
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except BridgeError as error:
         for line in str(error).splitlines():
             click.echo(f"mongooseim-bridge: {line}", err=True)
-        sys.exit(exit_code(error))
+        sys.exit(error.exit_code)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(0)

@@ -33,6 +33,8 @@ _EXIT_STATUS: Final = {
     "2": "Usage or configuration.",
     "3": "No node could be asked.",
     "4": "Reporting is switched off.",
+    "5": "The state or log directory cannot be used, or another service reports from it.",
+    "6": "The health listener or the emulator cannot listen there.",
 }
 
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bridge.cli.context import DONE, NOT_ALL_DELIVERED, AppContext, format_option, pass_app
+from bridge.cli.context import AppContext, format_option, pass_app
+from bridge.errors import ExitCode
 from bridge.log import Line
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def command(app: AppContext, ctx: click.Context, form: str) -> None:
     for note in made.report.notes:
         log.warning(Line("report_note", report=made.id, note=note))
     click.echo(_as_json(made, outcomes) if form == "json" else _as_text(made, outcomes))
-    ctx.exit(NOT_ALL_DELIVERED if any(_left(outcome) for outcome in outcomes) else DONE)
+    ctx.exit(ExitCode.NOT_ALL_DELIVERED if any(_left(outcome) for outcome in outcomes) else ExitCode.DONE)
 
 
 async def _report(app: AppContext) -> tuple[Made, Sequence[Outcome]]:

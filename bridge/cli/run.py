@@ -21,7 +21,8 @@ def command(app: AppContext) -> None:
     the configuration again, SIGTERM and SIGINT stop within 10 s. From the cluster's own shell:
     gen_server:call({mongooseim_bridge, 'mongooseim_bridge@host'}, report), and the same with status.
 
-    Exits with 0 when told to stop, 2 when another service has the state directory, 4 when reporting is off.
+    Exits with 0 when told to stop, 4 when reporting is off, 5 when another service has the state directory, 6 when the
+    health port is taken.
     """
     import os  # noqa: PLC0415 - `--help` does not need it
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bridge.cli.context import AppContext, format_option, pass_app
-from bridge.cli.moments import distance, moment
+from bridge.times import distance, moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from bridge.cli.context import DONE, AppContext, format_option, pass_app
+from bridge.cli.context import AppContext, format_option, pass_app
+from bridge.errors import ExitCode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,7 +60,7 @@ def command(app: AppContext, ctx: click.Context, form: str) -> None:
         raise click.UsageError("there is no destination to validate for; set tracking_id or [[bridge.destinations]]")
     report, judged = asyncio.run(_validate(app))
     click.echo(_as_json(report, judged) if form == "json" else _as_text(report, judged))
-    ctx.exit(OBJECTIONS if any(one.error or one.dropped for one in judged) else DONE)
+    ctx.exit(OBJECTIONS if any(one.error or one.dropped for one in judged) else ExitCode.DONE)
 
 
 async def _validate(app: AppContext) -> tuple[Report, list[Judged]]:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from bridge.delivery.clock import Clock
+    from bridge.times import Clock
 
 log = logging.getLogger(__name__)
 

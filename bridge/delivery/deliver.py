@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
-from bridge.delivery.clock import MICROSECONDS
 from bridge.delivery.errors import DeliveryError, SendError
 from bridge.delivery.queue import Pause, Settled
 from bridge.delivery.retry import Verdict, delay, judge_failure, retry_after
 from bridge.log import Line
+from bridge.times import MICROSECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-from bridge.delivery.clock import MICROSECONDS
 from bridge.delivery.limits import AGE_SECONDS
+from bridge.times import MICROSECONDS
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Sequence
 
-    from bridge.delivery.clock import Clock
+    from bridge.times import Clock
 
 LEASE: Final = 60 * MICROSECONDS
 """How long claims outlive a process that died: several times the longest exchange, after which a lease is renewed."""

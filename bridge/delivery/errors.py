@@ -26,7 +26,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bridge.errors import BridgeError
+from bridge.errors import BridgeError, ExitCode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,6 +52,8 @@ class DestinationError(DeliveryError):
 
 class StoreError(DeliveryError):
     """The queue on disk cannot be used; nothing was half-written."""
+
+    exit_code = ExitCode.STATE
 
 
 class NoStore(StoreError):
@@ -91,7 +93,7 @@ class SendError(DeliveryError):
     def __init__(self, peer: str, detail: str = "", *, ambiguous: bool = False) -> None:
         self.ambiguous = ambiguous
         text = f"{peer} {self.what}"
-        super().__init__("; ".join(filter(None, [f"{text}: {detail}" if detail else text, self.remedy])))
+        super().__init__(f"{text}: {detail}" if detail else text, self.remedy)
 
 
 class Unresolvable(SendError):

@@ -10,16 +10,16 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bridge.delivery.clock import MICROSECONDS
 from bridge.delivery.drops import LEASE, Drop, drop, drop_expired, forget_dead_owners
 from bridge.delivery.retry import LONGEST_RETRY_AFTER, Verdict
+from bridge.times import MICROSECONDS
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Sequence
 
-    from bridge.delivery.clock import Clock
     from bridge.delivery.database import Database
+    from bridge.times import Clock
 
 
 @dataclass(frozen=True, slots=True)

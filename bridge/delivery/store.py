@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from secrets import randbelow
 from typing import TYPE_CHECKING, Final, Self
 
-from bridge.delivery.clock import system_clock
 from bridge.delivery.drops import Bounds, age_values, drop_beyond, drop_expired, forget_dead_owners
 from bridge.delivery.lock import holding
 from bridge.delivery.queue import Queue
 from bridge.mongooseim.facts import Incarnation
 from bridge.report.model import Event
+from bridge.times import system_clock
 
 if TYPE_CHECKING:
     import sqlite3
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-    from bridge.delivery.clock import Clock
     from bridge.delivery.database import Database
     from bridge.delivery.destination import Destination
     from bridge.mongooseim.facts import StanzaTotals
     from bridge.report.model import Report
+    from bridge.times import Clock
 
 NEXT_REPORT_AT: Final = "next_report_at"
 """Key of `Store.put` for when the service means to report next, µs since 1970; `status` shows it."""

@@ -29,7 +29,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from bridge.errors import BridgeError
+from bridge.errors import BridgeError, ExitCode
 
 if TYPE_CHECKING:
     from bridge.erlang.terms import Term
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 class ErlangError(BridgeError):
     """The root of the tree above."""
+
+    exit_code = ExitCode.NO_NODE
 
 
 class EtfError(ErlangError):
@@ -57,7 +59,7 @@ class ConnectError(ErlangError):
         self.node = node
         self.detail = detail
         text = f"node {node} {self.what}"
-        super().__init__("; ".join(filter(None, [f"{text}: {detail}" if detail else text, self.remedy])))
+        super().__init__(f"{text}: {detail}" if detail else text, self.remedy)
 
 
 class UnresolvableHost(ConnectError):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bridge.errors import BridgeError
+from bridge.errors import BridgeError, ExitCode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 class MongooseError(BridgeError):
     """The root of the tree above."""
+
+    exit_code = ExitCode.NO_NODE
 
 
 class BadAnswer(MongooseError):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from bridge.errors import BridgeError
+from bridge.errors import BridgeError, ExitCode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,6 +21,8 @@ FILE_NAME: Final = "system_metrics_report.json"
 
 class JsonLogError(BridgeError):
     """The JSON log could not be written; the file that was there before is untouched."""
+
+    exit_code = ExitCode.STATE
 
 
 def as_json(events: Sequence[Event]) -> str:

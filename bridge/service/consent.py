@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import UNSET
 
-from bridge.errors import BridgeError
+from bridge.errors import BridgeError, ExitCode
 from bridge.log import Line
 from bridge.report.json_log import FILE_NAME
 
@@ -21,6 +21,8 @@ DO_NOT_TRACK: Final = "DO_NOT_TRACK"
 
 class ReportingOff(BridgeError):
     """Reporting is switched off; nothing was sent and nothing written."""
+
+    exit_code = ExitCode.SWITCHED_OFF
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,6 @@ import math
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from bridge.delivery.clock import MICROSECONDS
 from bridge.delivery.errors import StoreError
 from bridge.delivery.store import NEXT_REPORT_AT, SERVICE_SEEN_AT
 from bridge.errors import BridgeError
@@ -16,6 +15,7 @@ from bridge.log import Line
 from bridge.mongooseim.errors import NoNodeAnswered
 from bridge.service.reporting import OWN_REPORTER_ON, make_report, too_many_a_day
 from bridge.service.schedule import Schedule, backoff
+from bridge.times import MICROSECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from bridge.delivery.errors import StoreBusy
 from bridge.delivery.lock import holding
-from bridge.errors import BridgeError
+from bridge.errors import BridgeError, ExitCode
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -18,6 +18,8 @@ LOCK_NAME: Final = "service.lock"
 
 class AlreadyRunning(BridgeError):
     """Another service reports from the same state directory."""
+
+    exit_code = ExitCode.STATE
 
 
 @asynccontextmanager

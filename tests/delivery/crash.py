@@ -26,7 +26,6 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bridge.delivery.clock import MICROSECONDS, system_clock
 from bridge.delivery.deliver import Health, deliver
 from bridge.delivery.drops import LEASE
 from bridge.delivery.records import report as recorded
@@ -37,6 +36,7 @@ from bridge.mongooseim.facts import Incarnation
 from bridge.report.increments import remember, stanza_counts
 from bridge.report.json_log import FILE_NAME, prepare
 from bridge.report.model import Event, Report
+from bridge.times import MICROSECONDS, system_clock
 from tests.delivery.support import destination
 from tests.support.emulator import RunningEmulator, running_emulator
 

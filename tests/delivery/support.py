@@ -9,13 +9,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from bridge.delivery.clock import MICROSECONDS, Clock
 from bridge.delivery.deliver import Health, Outcome, deliver
 from bridge.delivery.ga4 import Ga4Destination
 from bridge.delivery.sender import Sender
 from bridge.mongooseim.facts import Incarnation
 from bridge.report.model import Event, Report
 from bridge.secret import Secret
+from bridge.times import MICROSECONDS, Clock
 
 if TYPE_CHECKING:
     import ssl

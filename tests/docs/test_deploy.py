@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 import yaml
 
-from bridge.cli.context import SWITCHED_OFF, USAGE
 from bridge.config.access import access
 from bridge.config.cookie import COOKIE_FORBIDDEN
 from bridge.config.destinations import destinations
 from bridge.config.load import Loaded, load
+from bridge.errors import ExitCode
 
 DEPLOY = Path(__file__).parents[2] / "docs" / "deploy"
 UNIT = DEPLOY / "mongooseim-bridge.service"
@@ -68,7 +68,7 @@ def test_the_unit_exposes_little() -> None:
 
 def test_the_unit_and_the_bridge_mean_the_same(tmp_path: Path) -> None:
     settings = settings_of(UNIT.read_text())
-    assert settings["RestartPreventExitStatus"] == [f"{USAGE} {SWITCHED_OFF}"]
+    assert settings["RestartPreventExitStatus"] == [f"{ExitCode.USAGE} {ExitCode.SWITCHED_OFF}"]
     variables = dict(each.split("=", 1) for each in settings["Environment"])
     credentials = {each.partition(":")[0] for each in settings["LoadCredential"]}
     assert {value.removeprefix("%d/") for value in variables.values()} == credentials

@@ -124,7 +124,7 @@ def test_the_helper_for_other_tests_reads_the_record_and_switches_faults(tmp_pat
 def refused(*options: str) -> str:
     """The one line on stderr with which the command does not start."""
     done = subprocess.run([PROGRAM, "ga4-emulator", *options], capture_output=True, text=True, timeout=15, check=False)
-    assert (done.returncode, done.stdout) == (2, "")
+    assert (done.returncode, done.stdout) == (6, "")
     return done.stderr.strip().splitlines()[-1]
 
 

@@ -215,7 +215,9 @@ def test_what_is_no_term_is_an_error(form):
 
 
 @pytest.mark.parametrize(
-    "value", ["text", None, float("nan"), float("inf"), object(), {1, 2}, Atom("a" * 256)], ids=repr
+    "value",
+    ["text", None, float("nan"), float("inf"), object(), {1, 2}, Atom("a" * 256)],
+    ids=["text", "None", "nan", "inf", "object", "set", "long atom"],
 )
 def test_a_value_that_no_term_can_hold_is_an_error_that_names_it(value):
     with pytest.raises(EtfError) as failure:

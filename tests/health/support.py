@@ -9,12 +9,12 @@ from bridge.config.access import access
 from bridge.config.load import load
 from bridge.config.model import BridgeSection, Settings
 from bridge.config.model import Health as HealthSection
-from bridge.delivery.clock import MICROSECONDS
 from bridge.delivery.store import Store
 from bridge.service.consent import Consent
 from bridge.service.health import Health
 from bridge.service.reporting import Made, ask_cluster, make_report
 from bridge.service.state import DestinationState, ServiceState
+from bridge.times import MICROSECONDS
 from tests.delivery.support import NOW, Hands, send_all
 
 if TYPE_CHECKING:

@@ -89,7 +89,7 @@ def test_a_taken_port_ends_the_start_with_one_clear_line(default_cluster: StubCl
         port = taken.getsockname()[1]
         bridge = Bridge(tmp_path / "bridge", default_cluster.environ, (), IDLE, f"health.port = {port}")
         done = bridge.run("run")
-    assert done.code == 2
+    assert done.code == 6
     (line,) = [line for line in done.err.splitlines() if line.startswith("mongooseim-bridge: ")]
     assert f"the health listener (bridge.health) cannot listen on 127.0.0.1:{port}" in line
     assert "Traceback" not in done.err

@@ -127,7 +127,7 @@ def test_a_log_directory_that_cannot_be_written(bridge: Bridge) -> None:
     bridge.log_dir.parent.mkdir(exist_ok=True)
     bridge.log_dir.write_text("a file, not a directory")
     result = bridge.run("report")
-    assert result.code == 2
+    assert result.code == 5
     assert "bridge.log_dir" in result.err
     assert "Traceback" not in result.err
 
@@ -150,5 +150,5 @@ def test_reporting_that_is_switched_off_sends_nothing_and_preview_still_works(br
 
 def test_an_unknown_command_is_a_usage_error(bridge: Bridge) -> None:
     result = bridge.run("rapport")
-    assert result.code == 2
+    assert result.code == 5
     assert "rapport" in result.err

@@ -176,7 +176,7 @@ def test_a_second_service_on_the_same_state_directory_says_so_and_exits(bridge: 
     with running(bridge) as service:
         service.wait_for("service_started")
         result = bridge.run("run")
-        assert result.code == 2
+        assert result.code == 5
         assert f"process {service.process.pid}" in result.err
         assert "state_dir" in result.err
         assert len(result.err.splitlines()) == 1

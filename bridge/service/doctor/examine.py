@@ -6,7 +6,6 @@ import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from bridge.delivery.clock import Clock, system_clock
 from bridge.erlang.epmd import epmd_port
 from bridge.mongooseim.collect import Survey
 from bridge.mongooseim.merge import merge
@@ -17,6 +16,7 @@ from bridge.service.doctor.route import ROUTE, Route
 from bridge.service.doctor.steps import Daemons, Result, State
 from bridge.service.doctor.storage import STORAGE, Storage
 from bridge.service.reporting import hidden_node, make_sender
+from bridge.times import Clock, system_clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -13,7 +13,6 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from bridge.delivery.clock import MICROSECONDS
 from bridge.delivery.destination import Request
 from bridge.delivery.errors import (
     CertificateRefused,
@@ -44,6 +43,7 @@ from bridge.service.doctor.steps import (
     warning,
 )
 from bridge.service.reporting import build_report
+from bridge.times import MICROSECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -18,11 +18,11 @@ from shutil import disk_usage
 from typing import TYPE_CHECKING, Final
 
 from bridge.delivery import schema
-from bridge.delivery.clock import MICROSECONDS
 from bridge.delivery.database import FILE_NAME
 from bridge.delivery.records import Status, read_status
 from bridge.service.consent import consent
 from bridge.service.doctor.steps import Chain, Finding, Findings, Section, Step, failure, ok, warning
+from bridge.times import MICROSECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from bridge.delivery.clock import MICROSECONDS
+from bridge.times import MICROSECONDS
 
 if TYPE_CHECKING:
     from bridge.service.state import ServiceState

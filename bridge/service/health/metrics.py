@@ -15,9 +15,9 @@ from prometheus_client.registry import Collector
 
 from bridge import __version__
 from bridge.delivery import records
-from bridge.delivery.clock import MICROSECONDS
 from bridge.delivery.errors import StoreError
 from bridge.service.health.checks import not_ready
+from bridge.times import MICROSECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

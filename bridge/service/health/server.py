@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 from bridge import web_page
 from bridge.delivery import records
 from bridge.delivery.errors import StoreError
-from bridge.errors import BridgeError
+from bridge.errors import BridgeError, ExitCode
 from bridge.http_server import Limits, ListenError, Response, Server
 from bridge.report.json_log import as_json
 from bridge.service.health.account import HISTORY, Accounts, published
@@ -34,6 +34,8 @@ _NO_METRICS: Final = (
 
 class HealthError(BridgeError):
     """The health listener cannot listen where the configuration says."""
+
+    exit_code = ExitCode.LISTEN
 
 
 class Health:

@@ -1,12 +1,14 @@
-"""Two clocks: the time of day, which may jump by days, and the time since the machine started, which may not.
+"""Two clocks, and points in time as text.
 
-Ages that lose data when they are wrong (expiry, leases) are taken by the second one wherever it can tell.
+The time of day may jump by days, the time since the machine started may not. Ages that lose data when they are wrong
+are taken by the second one wherever it can tell.
 """
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 MICROSECONDS: Final = 1_000_000
+_UNITS: Final = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,3 +40,26 @@ def system_clock() -> Clock:
     except OSError:
         boot = ""
     return Clock(lambda: time.time_ns() // 1000, lambda: time.clock_gettime_ns(source) // 1000, boot)
+
+
+def moment(microseconds: int) -> str:
+    """A time of day in UTC as RFC 3339 has it, `2026-01-31T12:00:00Z`.
+
+    Args:
+        microseconds: since 1970; what no calendar reaches is shown as seconds.
+    """
+    seconds = microseconds // MICROSECONDS
+    try:
+        return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}Z"
+    except (ValueError, OverflowError, OSError):  # a clock that was far off
+        return f"{seconds} s"
+
+
+def distance(microseconds: int, now: int) -> str:
+    """How far a time is from now, in its largest unit: `3 h ago`, `in 5 min`, `now`."""
+    seconds = abs(microseconds - now) // MICROSECONDS
+    for size, unit in _UNITS:
+        if seconds >= size:
+            text = f"{seconds // size} {unit}"
+            return f"in {text}" if microseconds > now else f"{text} ago"
+    return "now"
