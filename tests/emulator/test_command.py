@@ -121,17 +121,17 @@ def test_the_helper_for_other_tests_reads_the_record_and_switches_faults(tmp_pat
     assert "hush" not in emulator.record.read_text()
 
 
-def refused(*options: str) -> str:
+def refused(*options: str, code: int = 2) -> str:
     """The one line on stderr with which the command does not start."""
     done = subprocess.run([PROGRAM, "ga4-emulator", *options], capture_output=True, text=True, timeout=15, check=False)
-    assert (done.returncode, done.stdout) == (6, "")
+    assert (done.returncode, done.stdout) == (code, "")
     return done.stderr.strip().splitlines()[-1]
 
 
 def test_a_taken_port_is_refused_in_one_line() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        assert f"cannot listen on 127.0.0.1:{port}" in refused("--port", str(port))
+        assert f"cannot listen on 127.0.0.1:{port}" in refused("--port", str(port), code=6)
 
 
 def test_options_that_cannot_be_used_are_refused_in_one_line(tmp_path: Path) -> None:

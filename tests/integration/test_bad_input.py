@@ -134,7 +134,7 @@ def test_a_log_directory_that_cannot_be_written(bridge: Bridge) -> None:
 
 def test_a_state_directory_that_cannot_be_written(bridge: Bridge) -> None:
     bridge.state_dir.write_text("a file, not a directory")
-    fails(bridge, 2, str(bridge.state_dir))
+    fails(bridge, 5, str(bridge.state_dir))
 
 
 def test_reporting_that_is_switched_off_sends_nothing_and_preview_still_works(bridge: Bridge) -> None:
@@ -150,5 +150,5 @@ def test_reporting_that_is_switched_off_sends_nothing_and_preview_still_works(br
 
 def test_an_unknown_command_is_a_usage_error(bridge: Bridge) -> None:
     result = bridge.run("rapport")
-    assert result.code == 5
+    assert result.code == 2
     assert "rapport" in result.err
