@@ -17,6 +17,8 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import ClassVar
 
+from bridge.text import printable
+
 
 class ExitCode(IntEnum):
     """What the program ends with. An error's class says which one is its own."""
@@ -48,8 +50,8 @@ class BridgeError(Exception):
     exit_code: ClassVar[ExitCode] = ExitCode.USAGE
 
     def __init__(self, what: str, remedy: str = "", *, phase: str = "") -> None:
-        self.what = what
-        self.remedy = remedy
+        self.what = printable(what)
+        self.remedy = printable(remedy)
         self.phase = phase
         super().__init__(what, remedy)
 

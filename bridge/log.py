@@ -9,8 +9,12 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 from datetime import UTC, datetime
 from typing import Final, final
+
+from bridge.log_events import LOG_EVENTS
+from bridge.text import printable
 
 _PLAIN: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.:/@+,%")
 
@@ -22,6 +26,7 @@ class Line:
     __slots__ = ("fields", "what")
 
     def __init__(self, what: str, /, **fields: object) -> None:
+        assert what in LOG_EVENTS, what
         self.what = what
         self.fields = fields
 
@@ -52,11 +57,28 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(whole)
 
 
+def set_up_log(level: str, form: str) -> None:
+    """Log to stderr, in the one format; other libraries are heard from WARNING on.
+
+    httpx and httpcore log whole URLs, API secrets included, so they are never asked for more.
+
+    Args:
+        level: the least severity of our own, as "info".
+        form: "text" or "json".
+    """
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter())
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.WARNING)
+    logging.getLogger("bridge").setLevel(level.upper())
+
+
 def _when(record: logging.LogRecord) -> str:
     moment = datetime.fromtimestamp(record.created, UTC)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _quoted(value: object) -> str:
-    text = str(value)
+    text = printable(str(value))
     return text if text and _PLAIN.issuperset(text) else json.dumps(text, ensure_ascii=False)

@@ -17,7 +17,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from bridge.report.table import table
+from bridge.cli.table import table
 from erlang_stubs.beam import StubError
 from erlang_stubs.build import HERE
 from erlang_stubs.cluster import StubCluster

@@ -16,7 +16,7 @@ from bridge.mongooseim.facts import (
 )
 from bridge.report.compare import Deviation
 from bridge.report.events import events
-from bridge.report.increments import stanza_counts
+from bridge.state.totals import stanza_counts
 from tests.support.docs import DOCS, documented_events, documented_words
 
 

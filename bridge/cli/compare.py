@@ -9,12 +9,22 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bridge.cli.context import AppContext, format_option, pass_app
+from bridge.cli.context import format_option, pass_installation
+from bridge.cli.table import table
 from bridge.errors import ExitCode
+from bridge.mongooseim.collect import not_running
+from bridge.mongooseim.errors import NoNodeAnswered
+from bridge.mongooseim.merge import merge
+from bridge.mongooseim.own_report import ask_both
+from bridge.report.compare import AGREES, UNEXPLAINED, compare
+from bridge.report.events import events
+from bridge.state.totals import stanza_counts
+from bridge.threads import run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from bridge.app import Installation
     from bridge.report.compare import Row
 
 UNEXPLAINED_DIFFERENCE = 1
@@ -24,18 +34,14 @@ UNEXPLAINED_DIFFERENCE = 1
 @format_option("table", "json")
 @click.option("--all", "everything", is_flag=True, help="Show what agrees as well.")
 @click.pass_context
-@pass_app
-def command(app: AppContext, ctx: click.Context, form: str, *, everything: bool) -> None:
+@pass_installation
+def command(installation: Installation, ctx: click.Context, form: str, *, everything: bool) -> None:
     """Compare with what MongooseIM's own reporter collects in the first node (--node), event by event.
 
     Each difference is shown with the documented deviation that explains it (docs/differences.md). Exits with 1 when
     one is unexplained. Sends and writes nothing; names that the own reporter would disclose are shown as it has them.
     """
-    import asyncio  # noqa: PLC0415 - `--help` does not need it
-
-    from bridge.report.compare import AGREES, UNEXPLAINED  # noqa: PLC0415
-
-    rows = asyncio.run(_compare(app))
+    rows = run(_compare(installation))
     shown = [row for row in rows if everything or row.verdict != AGREES]
     if form == "json":
         click.echo(json.dumps([asdict(row) for row in shown], indent=2))
@@ -44,27 +50,18 @@ def command(app: AppContext, ctx: click.Context, form: str, *, everything: bool)
     ctx.exit(UNEXPLAINED_DIFFERENCE if any(row.verdict == UNEXPLAINED for row in rows) else ExitCode.DONE)
 
 
-async def _compare(app: AppContext) -> Sequence[Row]:
-    from bridge.mongooseim.errors import NoNodeAnswered  # noqa: PLC0415 - as above
-    from bridge.mongooseim.facts import Unreachable  # noqa: PLC0415
-    from bridge.mongooseim.merge import merge  # noqa: PLC0415
-    from bridge.mongooseim.own_report import ask_both  # noqa: PLC0415
-    from bridge.report.compare import compare  # noqa: PLC0415
-    from bridge.report.events import events  # noqa: PLC0415
-    from bridge.report.increments import stanza_counts  # noqa: PLC0415
-    from bridge.service.reporting import hidden_node  # noqa: PLC0415
+async def _compare(installation: Installation) -> Sequence[Row]:
 
-    entry = app.access.entries[0]
-    async with hidden_node(app.access) as node:
-        answer, own = await ask_both(node, entry, timeout=app.settings.bridge.collect_timeout / 1000)
+    entry = installation.access.entries[0]
+    async with installation.node() as node:
+        answer, own = await ask_both(node, entry, timeout=installation.collect_timeout)
     if not answer.running:
-        raise NoNodeAnswered([Unreachable(answer.name, f"MongooseIM is not running on {answer.name}")])
+        raise NoNodeAnswered([not_running(answer.name)])
     facts = merge([answer])
     return compare(own, events(facts, stanza_counts({}, facts.stanzas)), answer)
 
 
 def _as_table(rows: Sequence[Row], shown: Sequence[Row]) -> str:
-    from bridge.report.table import table  # noqa: PLC0415 - as above
 
     counts = Counter[str]()
     for row in rows:

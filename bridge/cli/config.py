@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bridge.cli.context import AppContext, format_option, pass_app
+from bridge.cli.context import format_option, pass_installation, pass_unread
+from bridge.cli.table import table
+from bridge.config.describe import effective, example, json_schema
 from bridge.config.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from bridge.app import Installation
 
 
 @click.group(name="config")
@@ -27,8 +31,6 @@ def init(file: Path | None) -> None:
 
     A file that exists is left alone. The new one is readable by its owner only: it may come to hold a secret.
     """
-    from bridge.config.describe import example  # noqa: PLC0415 - `--help` does not need it
-
     if file is None:
         click.echo(example(), nl=False)
         return
@@ -36,7 +38,7 @@ def init(file: Path | None) -> None:
         file.touch(mode=0o600, exist_ok=False)
         file.write_text(example(), encoding="utf-8")
     except FileExistsError:
-        raise ConfigError([Problem(str(file), "", "exists already; name another file, or remove it first")]) from None
+        raise ConfigError([Problem(str(file), "", "exists already", "name another file, or remove it first")]) from None
     except OSError as error:
         raise ConfigError([Problem(str(file), "", f"cannot be written: {error.strerror}")]) from error
     click.echo(f"wrote {file}; edit it, then run: mongooseim-bridge --config {file} config check")
@@ -44,31 +46,40 @@ def init(file: Path | None) -> None:
 
 @command.command()
 @format_option("text", "json")
-@pass_app
-def check(app: AppContext, form: str) -> None:
+@pass_unread
+def check(installation: Installation, form: str) -> None:
     """Tell every problem of the configuration at once, each with file, line and key.
 
     Files that it names are looked at (cookie, secrets, TLS), nodes and endpoints are not; `doctor` does that.
     """
-    problems = _problems(app)
+    problems = _problems(installation)
     if form == "json":
-        click.echo(json.dumps([{"where": item.where, "key": item.key, "problem": item.message} for item in problems]))
+        click.echo(
+            json.dumps(
+                [
+                    {"where": item.where, "key": item.key, "problem": item.what, "remedy": item.remedy}
+                    for item in problems
+                ]
+            )
+        )
     if problems:
         raise ConfigError(problems)
     if form == "text":
-        named = ", ".join(destination.name for destination in app.destinations)
-        click.echo(f"{app.loaded.file or 'no file, defaults and environment'}: no problems")
-        click.echo(f"enters the cluster at {', '.join(map(str, app.access.entries))}; reports to {named or 'nobody'}")
+        named = ", ".join(destination.name for destination in installation.destinations)
+        click.echo(f"{installation.loaded.file or 'no file, defaults and environment'}: no problems")
+        click.echo(
+            f"enters the cluster at {', '.join(map(str, installation.access.entries))}; reports to {named or 'nobody'}"
+        )
 
 
-def _problems(app: AppContext) -> list[Problem]:
+def _problems(installation: Installation) -> list[Problem]:
     """Of the file first: what the settings mean can be looked at only when they can be read."""
     found: list[Problem] = []
     try:
-        app.loaded  # noqa: B018 - reads it
+        installation.loaded  # noqa: B018 - reads it
     except ConfigError as error:
         return list(error.problems)
-    parts: tuple[Callable[[], object], ...] = (lambda: app.access, lambda: app.destinations)
+    parts: tuple[Callable[[], object], ...] = (lambda: installation.access, lambda: installation.destinations)
     for part in parts:
         try:
             part()
@@ -79,13 +90,10 @@ def _problems(app: AppContext) -> list[Problem]:
 
 @command.command()
 @format_option("table", "json")
-@pass_app
-def show(app: AppContext, form: str) -> None:
+@pass_installation
+def show(installation: Installation, form: str) -> None:
     """Show every setting with its effective value, where it came from, and its variable; secrets are masked."""
-    from bridge.config.describe import effective  # noqa: PLC0415 - as above
-    from bridge.report.table import table  # noqa: PLC0415
-
-    rows = effective(app.loaded)
+    rows = effective(installation.loaded)
     if form == "json":
         names = ("key", "value", "origin", "variable")
         click.echo(json.dumps([dict(zip(names, row, strict=True)) for row in rows], indent=2))
@@ -96,6 +104,4 @@ def show(app: AppContext, form: str) -> None:
 @command.command()
 def schema() -> None:
     """Print a JSON schema of the configuration file, for editors that check TOML against one."""
-    from bridge.config.describe import json_schema  # noqa: PLC0415 - as above
-
     click.echo(json_schema().decode(), nl=False)

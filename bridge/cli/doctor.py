@@ -11,13 +11,17 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from bridge.cli.context import AppContext, format_option, pass_app
+from bridge.cli.context import format_option, pass_unread
+from bridge.doctor.examine import examine
 from bridge.errors import ExitCode
+from bridge.text import printable
+from bridge.threads import run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from bridge.service.doctor import Result
+    from bridge.app import Installation
+    from bridge.doctor.steps import Result
 
 WIDTH: Final = 100
 _EXIT_CODES: Final = {
@@ -34,8 +38,8 @@ _MARGIN: Final = 32
 @click.command(name="doctor")
 @format_option("table", "json")
 @click.pass_context
-@pass_app
-def command(app: AppContext, ctx: click.Context, form: str) -> None:
+@pass_unread
+def command(installation: Installation, ctx: click.Context, form: str) -> None:
     """Check every step from the configuration over the cluster to GA4, and say what is wrong and how to mend it.
 
     Sends no report and changes nothing; takes less than half a minute, whatever hangs.
@@ -43,11 +47,7 @@ def command(app: AppContext, ctx: click.Context, form: str) -> None:
     Exit codes: 0 all is ok, warnings included; else by the first section with a failure: 2 configuration, 3 cluster,
     1 delivery (directories, queue, destinations).
     """
-    import asyncio  # noqa: PLC0415 - `--help` does not need it
-
-    from bridge.service.doctor import examine  # noqa: PLC0415
-
-    results = asyncio.run(examine(lambda: app.loaded, app.environ))
+    results = run(examine(installation))
     click.echo(json.dumps([asdict(result) for result in results], indent=2) if form == "json" else _table(results))
     ctx.exit(_exit_code(results))
 
@@ -60,7 +60,7 @@ def _exit_code(results: Sequence[Result]) -> int:
 def _table(results: Sequence[Result]) -> str:
     lines: list[str] = []
     for (section, subject), group in groupby(results, key=lambda result: (result.section, result.subject)):
-        lines += ["", click.style(f"{section}: {_printable(subject)}" if subject else section, bold=True)]
+        lines += ["", click.style(f"{section}: {printable(subject)}" if subject else section, bold=True)]
         # What is skipped for one reason is one line, however many steps it is.
         for (state, found), same in groupby(group, key=lambda result: (result.state, result.found)):
             lines += _lines(state, found, list(same))
@@ -81,9 +81,4 @@ def _lines(state: str, found: str, results: Sequence[Result]) -> Iterator[str]:
 
 
 def _wrapped(text: str) -> list[str]:
-    return wrap(_printable(text), WIDTH - _MARGIN - 2, break_on_hyphens=False) or []
-
-
-def _printable(text: str) -> str:
-    """What nodes and endpoints say may hold anything; a terminal gets no control characters."""
-    return "".join(each if each.isprintable() else " " for each in text)
+    return wrap(printable(text), WIDTH - _MARGIN - 2, break_on_hyphens=False) or []

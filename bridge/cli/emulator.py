@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import os
+import signal
+import ssl
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from bridge.cli.context import AppContext, pass_app, set_up_log
+from bridge.cli.context import pass_unread
+from bridge.emulator.server import Emulator
+from bridge.log import set_up_log
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Sequence
 
+    from bridge.app import Installation
     from bridge.emulator.record import RecordedEvent, RecordedRequest
-    from bridge.emulator.server import Emulator
 
 
 @click.command(name="ga4-emulator")
@@ -36,9 +41,9 @@ if TYPE_CHECKING:
 @click.option("--tls-key", type=click.Path(dir_okay=False), metavar="FILE", help="Its key (PEM).")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="Form of the live lines.")
 @click.option("--quiet", is_flag=True, help="No live lines, only where it listens.")
-@pass_app
+@pass_unread
 def command(
-    app: AppContext,
+    installation: Installation,
     *,
     host: str,
     port: int,
@@ -54,12 +59,11 @@ def command(
     /mp/collect answers 204 to everything, /debug/mp/collect with validation messages; / is a page that shows the
     events. The first line says where it listens. Ends with SIGINT or SIGTERM.
     """
-    import asyncio  # noqa: PLC0415 - only this command serves
-
-    from bridge.emulator.server import Emulator  # noqa: PLC0415
-
     # No configuration is read: nothing here is about the bridge.
-    set_up_log(str(app.options.get("bridge.log_level", "info")), str(app.options.get("bridge.log_format", "text")))
+    set_up_log(
+        str(installation.options.get("bridge.log_level", "info")),
+        str(installation.options.get("bridge.log_format", "text")),
+    )
     live = _Live(form)
     emulator = Emulator(
         host=host,
@@ -74,9 +78,6 @@ def command(
 
 
 async def _serve(emulator: Emulator, live: _Live) -> None:
-    import asyncio  # noqa: PLC0415
-    import signal  # noqa: PLC0415
-
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -90,8 +91,6 @@ def _tls_context(cert: str | None, key: str | None) -> ssl.SSLContext | None:
         return None
     if not cert:
         raise click.UsageError("--tls-key needs --tls-cert")
-    import ssl  # noqa: PLC0415
-
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:
         context.load_cert_chain(cert, key)
@@ -108,8 +107,6 @@ class _Live:
         self._json = form == "json"
 
     def listening(self, url: str) -> None:
-        import json  # noqa: PLC0415
-
         self._print(json.dumps({"listening": url}) if self._json else f"listening on {url}")
 
     def show(self, request: RecordedRequest, events: Sequence[RecordedEvent]) -> None:

@@ -15,7 +15,7 @@ import click
 from click.core import ParameterSource
 
 from bridge import __version__
-from bridge.cli.context import AppContext
+from bridge.app import Installation
 from bridge.errors import BridgeError
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def cli(ctx: click.Context, /, config: str | None, nodes: tuple[str, ...], **opt
         for name, value in {**options, "nodes": nodes}.items()
         if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE
     }
-    ctx.obj = AppContext(Path(config) if config else None, typed, os.environ)
+    ctx.obj = Installation(Path(config) if config else None, typed, os.environ)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

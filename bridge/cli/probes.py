@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from bridge.mongooseim.probes import text
+
 
 @click.command(name="probes")
 def command() -> None:
@@ -11,6 +13,4 @@ def command() -> None:
 
     It is all that is asked. Paste it into a shell of a node (mongooseimctl debug) to see the answers.
     """
-    from bridge.mongooseim.probes import text  # noqa: PLC0415 - `--help` does not need it
-
     click.echo(text(), nl=False)

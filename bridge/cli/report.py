@@ -8,15 +8,21 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bridge.cli.context import AppContext, format_option, pass_app
+from bridge.cli.context import format_option, pass_installation
+from bridge.conditions import Conditions
+from bridge.config.consent import notice, require
+from bridge.delivery.loop import DeliveryLoop, deliver_within
 from bridge.errors import ExitCode
 from bridge.log import Line
+from bridge.service.reporting import make_report
+from bridge.threads import run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bridge.delivery.deliver import Outcome
+    from bridge.app import Installation
     from bridge.service.reporting import Made
+    from bridge.state.status import DestinationStatus
 
 log = logging.getLogger(__name__)
 
@@ -24,95 +30,84 @@ log = logging.getLogger(__name__)
 @click.command(name="report")
 @format_option("text", "json", help="Form of the summary.")
 @click.pass_context
-@pass_app
-def command(app: AppContext, ctx: click.Context, form: str) -> None:
+@pass_installation
+def command(installation: Installation, ctx: click.Context, form: str) -> None:
     """Collect now, queue the report, write the JSON log, and deliver what is queued.
 
     Exits with 1 when something is not delivered: it stays queued and goes out with the next report.
     """
-    import asyncio  # noqa: PLC0415 - `--help` does not need it
-
-    from bridge.service.consent import require  # noqa: PLC0415
-
-    require(app.settings.service, app.environ)
-    made, outcomes = asyncio.run(_report(app))
+    require(installation.consent)
+    if installation.consent.notice:
+        log.info(notice(installation.settings.bridge.log_dir, ", ".join(installation.configured.values())))
+    made, before, after = run(_report(installation))
     for note in made.report.notes:
         log.warning(Line("report_note", report=made.id, note=note))
-    click.echo(_as_json(made, outcomes) if form == "json" else _as_text(made, outcomes))
-    ctx.exit(ExitCode.NOT_ALL_DELIVERED if any(_left(outcome) for outcome in outcomes) else ExitCode.DONE)
+    rows = [_Row(one, next((each for each in before if each.id == one.id), None)) for one in after]
+    click.echo(_as_json(made, rows) if form == "json" else _as_text(made, rows))
+    ctx.exit(ExitCode.NOT_ALL_DELIVERED if any(row.left for row in rows) else ExitCode.DONE)
 
 
-async def _report(app: AppContext) -> tuple[Made, Sequence[Outcome]]:
-    from bridge.delivery.deliver import Health, deliver  # noqa: PLC0415 - as above
-    from bridge.service.reporting import ask_cluster, make_report, make_sender, open_store  # noqa: PLC0415
-
-    bridge = app.settings.bridge
-    access, destinations = app.access, app.destinations
-    with open_store(bridge) as store:
-        async with make_sender(bridge, app.environ) as sender:
-            made = await make_report(
-                lambda: ask_cluster(access, bridge.collect_timeout / 1000),
-                store,
-                destinations,
-                app.settings,
-            )
-            outcomes = await deliver(
-                store,
-                destinations,
-                sender,
-                seconds=bridge.deliver_timeout / 1000,
-                health=Health(),
-                ambiguity=bridge.ambiguous_timeout,
-            )
-    return made, outcomes
+async def _report(
+    installation: Installation,
+) -> tuple[Made, Sequence[DestinationStatus], Sequence[DestinationStatus]]:
+    bridge = installation.settings.bridge
+    conditions = Conditions()
+    with installation.state() as state:
+        async with installation.sender() as sender:
+            before = state.status(0).destinations
+            made = await make_report(installation.ask_cluster, state, installation)
+            loops = [
+                DeliveryLoop(destination, state, sender, conditions, ambiguity=bridge.ambiguous_timeout)
+                for destination in installation.destinations
+            ]
+            await deliver_within(loops, bridge.deliver_timeout / 1000)
+        after = state.status(0, installation.configured).destinations
+    return made, before, [one for one in after if one.configured]
 
 
-def _left(outcome: Outcome) -> int:
-    return outcome.queued + outcome.rejected + outcome.dropped
+class _Row:
+    """What became of events at a destination while this command ran, and what is left of all reports."""
+
+    def __init__(self, after: DestinationStatus, before: DestinationStatus | None) -> None:
+        earlier = before.counters if before else {}
+        more = {outcome: events - earlier.get(outcome, 0) for outcome, events in after.counters.items()}
+        self.name = after.name
+        self.counts = {
+            "delivered": more.pop("delivered", 0),
+            "queued": after.queued_events,
+            "rejected": more.pop("rejected", 0),
+            "dropped": sum(more.values()),
+        }
+        self.left = sum(self.counts.values()) - self.counts["delivered"]
+        self.error = after.error if self.left else None
 
 
-def _as_json(made: Made, outcomes: Sequence[Outcome]) -> str:
+def _as_json(made: Made, rows: Sequence[_Row]) -> str:
     return json.dumps(
         {
             "report": made.id,
             "collected_at": made.report.collected_at,
             "events": len(made.report.events),
-            "nodes": made.report.nodes,
+            "nodes": list(made.report.nodes),
             "json_log": str(made.json_log),
-            "notes": made.report.notes,
-            "destinations": [
-                {
-                    "name": outcome.name,
-                    "delivered": outcome.delivered,
-                    "queued": outcome.queued,
-                    "rejected": outcome.rejected,
-                    "dropped": outcome.dropped,
-                    "error": outcome.error,
-                }
-                for outcome in outcomes
-            ],
+            "notes": list(map(str, made.report.notes)),
+            "destinations": [{"name": row.name, **row.counts, "error": row.error} for row in rows],
         },
         indent=2,
     )
 
 
-def _as_text(made: Made, outcomes: Sequence[Outcome]) -> str:
-    nodes = ", ".join(f"{node.name} ({node.version})" for node in made.facts.nodes)
+def _as_text(made: Made, rows: Sequence[_Row]) -> str:
+    nodes = ", ".join(f"{name} ({version})" for name, version in made.report.nodes.items())
     lines = [f"report {made.id}: {len(made.report.events)} events from {nodes}"]
     lines += [f"note: {note}" for note in made.report.notes]
     lines += [f"JSON log: {made.json_log}"]
-    lines += [f"{outcome.name}: {_told(outcome)}" for outcome in outcomes]
-    if not outcomes:
+    lines += [f"{row.name}: {_told(row)}" for row in rows]
+    if not rows:
         lines += ["no destination is configured: the report is in the JSON log only"]
     return "\n".join(lines)
 
 
-def _told(outcome: Outcome) -> str:
-    counts = {
-        "delivered": outcome.delivered,
-        "queued": outcome.queued,
-        "rejected": outcome.rejected,
-        "dropped": outcome.dropped,
-    }
-    told = ", ".join(f"{count} events {what}" for what, count in counts.items() if count) or "nothing to deliver"
-    return f"{told}: {outcome.error}" if outcome.error and _left(outcome) else told
+def _told(row: _Row) -> str:
+    told = ", ".join(f"{count} events {what}" for what, count in row.counts.items() if count) or "nothing to deliver"
+    return f"{told}: {row.error}" if row.error else told

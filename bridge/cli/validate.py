@@ -9,15 +9,22 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from bridge.cli.context import AppContext, format_option, pass_app
+from bridge.cli.context import format_option, pass_installation
+from bridge.cli.preview import NO_ID_YET, current_report
+from bridge.cli.table import table
+from bridge.config.consent import require
+from bridge.delivery.errors import DestinationError, SendError
+from bridge.delivery.validation import ask
 from bridge.errors import ExitCode
+from bridge.threads import run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from bridge.app import Installation
     from bridge.delivery.ga4 import Ga4Destination
     from bridge.delivery.sender import Sender
-    from bridge.delivery.validation import Message
+    from bridge.delivery.validation import Objection
     from bridge.report.model import Report
 
 OBJECTIONS: Final = 1
@@ -31,54 +38,46 @@ class Judged:
 
     destination: str
     requests: int
-    messages: tuple[Message, ...]
+    messages: tuple[Objection, ...]
     error: str | None = None
 
     @property
     def dropped(self) -> int:
-        """Messages about what GA4 would drop; any Client ID is taken."""
+        """Objections about what GA4 would drop; any Client ID is taken."""
         return sum(message.drops for message in self.messages)
 
 
 @click.command(name="validate")
 @format_option("table", "json")
 @click.pass_context
-@pass_app
-def command(app: AppContext, ctx: click.Context, form: str) -> None:
+@pass_installation
+def command(installation: Installation, ctx: click.Context, form: str) -> None:
     """Send the current report to GA4's validator (/debug/mp/collect), which records nothing, and show its messages.
 
     Every recommendation is enforced: it also objects to a Client ID that is not of the form <number>.<number>, as the
     persistent id of a cluster, which GA4 takes all the same. The measurement id and the API secret are not checked.
     Exits with 1 when there is any other objection, or the validator cannot be asked.
     """
-    import asyncio  # noqa: PLC0415 - `--help` does not need it
-
-    from bridge.service.consent import require  # noqa: PLC0415
-
-    require(app.settings.service, app.environ)
-    if not app.destinations:
+    require(installation.consent)
+    if not installation.destinations:
         raise click.UsageError("there is no destination to validate for; set tracking_id or [[bridge.destinations]]")
-    report, judged = asyncio.run(_validate(app))
+    report, judged = run(_validate(installation))
     click.echo(_as_json(report, judged) if form == "json" else _as_text(report, judged))
     ctx.exit(OBJECTIONS if any(one.error or one.dropped for one in judged) else ExitCode.DONE)
 
 
-async def _validate(app: AppContext) -> tuple[Report, list[Judged]]:
-    from bridge.cli.preview import NO_ID_YET, current_report  # noqa: PLC0415 - as above
-    from bridge.service.reporting import make_sender  # noqa: PLC0415
+async def _validate(installation: Installation) -> tuple[Report, list[Judged]]:
 
-    report = await current_report(app)
+    report = await current_report(installation)
     if report.client_id == NO_ID_YET:
         report = replace(report, client_id=_ANY_CLIENT_ID)
-    async with make_sender(app.settings.bridge, app.environ) as sender:
-        return report, [await _judge(sender, destination, report) for destination in app.destinations]
+    async with installation.sender() as sender:
+        return report, [await _judge(sender, destination, report) for destination in installation.destinations]
 
 
 async def _judge(sender: Sender, destination: Ga4Destination, report: Report) -> Judged:
-    from bridge.delivery.errors import DestinationError, SendError  # noqa: PLC0415 - as above
-    from bridge.delivery.validation import ask  # noqa: PLC0415
 
-    found: list[Message] = []
+    found: list[Objection] = []
     batches = destination.batches(report)
     try:
         for batch in batches:
@@ -107,7 +106,6 @@ def _as_json(report: Report, judged: Sequence[Judged]) -> str:
 
 
 def _as_text(report: Report, judged: Sequence[Judged]) -> str:
-    from bridge.report.table import table  # noqa: PLC0415 - as above
 
     lines = []
     for one in judged:
@@ -125,7 +123,7 @@ def _as_text(report: Report, judged: Sequence[Judged]) -> str:
     return "\n".join(lines)
 
 
-def _place(report: Report, message: Message) -> str:
+def _place(report: Report, message: Objection) -> str:
     if message.event is None:
         return message.field or "request"
     return f"event {message.event} {report.events[message.event].name}"

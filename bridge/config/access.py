@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from bridge.config.load import Loaded
-    from bridge.erlang.node import Node
-    from bridge.erlang.tls_args import DistTls
+    from bridge.erlang.tls import TlsOptions
 
 _T = TypeVar("_T")
 
@@ -38,19 +37,8 @@ class Access:
     named: bool
     """Whether the name was given on the command line, for this run."""
     cookie: Cookie
-    tls: DistTls | None
+    tls: TlsOptions | None
     epmd_port: int | None
-
-    def node(self, name: str | None) -> Node:
-        """A hidden node that joins with this; without a name each peer lends it one.
-
-        Args:
-            name: `name@host`, for a node that listens.
-        """
-        from bridge.erlang.node import Node  # noqa: PLC0415 - asyncio costs more than all else at start-up
-
-        tls, server = self.tls or (None, None)
-        return Node(name, self.cookie.secret, epmd_port=self.epmd_port, tls=tls, tls_server=server)
 
 
 def access(loaded: Loaded, environ: Mapping[str, str]) -> Access:
@@ -100,7 +88,7 @@ def _entries(loaded: Loaded, vm_args: VmArgs | None) -> tuple[NodeName, ...]:
                 check_style(entry, entries[0])
             entries.append(entry)
         except BadNodeName as error:
-            problems.append(Problem(where, "bridge.nodes", str(error)))
+            problems.append(Problem(where, "bridge.nodes", error.what, error.remedy))
     if problems:
         raise ConfigError(problems)
     return tuple(entries)
@@ -113,9 +101,11 @@ def _own_name(loaded: Loaded, entries: tuple[NodeName, ...]) -> NodeName:
         for entry in entries:
             check_style(own, entry)
             if str(own) == str(entry):
-                raise BadNodeName(f"{own} is a node of the cluster; the bridge needs a name of its own")
+                raise BadNodeName(f"{own} is a node of the cluster", "the bridge needs a name of its own")
     except BadNodeName as error:
-        raise ConfigError([Problem(loaded.origins.get("bridge.name", ""), "bridge.name", str(error))]) from error
+        raise ConfigError(
+            [Problem(loaded.origins.get("bridge.name", ""), "bridge.name", error.what, error.remedy)]
+        ) from error
     return own
 
 
@@ -129,7 +119,7 @@ def default_name(entry: NodeName) -> NodeName:
     return NodeName(SERVICE_NAME, host or "localhost")
 
 
-def _tls(loaded: Loaded, vm_args: VmArgs | None) -> DistTls | None:
+def _tls(loaded: Loaded, vm_args: VmArgs | None) -> TlsOptions | None:
     if isinstance(loaded.settings.bridge.tls, UnsetType) and not (vm_args and vm_args.tls):
         return None
     from bridge.config.tls import dist_tls  # noqa: PLC0415 - ssl is slow to import, and most clusters have none

@@ -27,6 +27,8 @@ class Cookie:
 
     secret: Secret
     origin: str
+    path: Path | None = None
+    """Its file, where it has one."""
 
 
 def find_cookie(bridge: BridgeSection, vm_args: VmArgs | None, environ: Mapping[str, str]) -> Cookie:
@@ -40,15 +42,12 @@ def find_cookie(bridge: BridgeSection, vm_args: VmArgs | None, environ: Mapping[
     if bridge.cookie:
         return Cookie(bridge.cookie, "environment MONGOOSEIM_BRIDGE_COOKIE")
     if vm_args and vm_args.cookie:
-        return Cookie(vm_args.cookie, f"-setcookie in {bridge.vm_args}")
+        return Cookie(vm_args.cookie, f"-setcookie in {bridge.vm_args}", Path(str(bridge.vm_args)))
     for path in _own_files(environ):
         if path.exists():
             return _from_file(path, "cookie")
-    message = (
-        "no cookie was found; set bridge.cookie_file, MONGOOSEIM_BRIDGE_COOKIE or bridge.vm_args, "
-        "or put it into ~/.erlang.cookie"
-    )
-    raise ConfigError([Problem("", "bridge.cookie_file", message)])
+    remedy = "set bridge.cookie_file, MONGOOSEIM_BRIDGE_COOKIE or bridge.vm_args, or put it into ~/.erlang.cookie"
+    raise ConfigError([Problem("", "bridge.cookie_file", "there is no cookie", remedy)])
 
 
 def _own_files(environ: Mapping[str, str]) -> Iterator[Path]:
@@ -59,5 +58,5 @@ def _own_files(environ: Mapping[str, str]) -> Iterator[Path]:
 
 def _from_file(path: Path, key: str) -> Cookie:
     if reason := exposed(path, COOKIE_FORBIDDEN):
-        raise ConfigError([Problem(str(path), key, f"the cookie file {reason}")])
-    return Cookie(read_secret(path, key), str(path))
+        raise ConfigError([Problem(str(path), key, f"the cookie file {reason}", f"run: chmod 0400 {path}")])
+    return Cookie(read_secret(path, key), str(path), path)

@@ -17,12 +17,16 @@ class Problem:
 
     where: str
     key: str
-    message: str
+    what: str
+    remedy: str = ""
+
+    @property
+    def text(self) -> str:
+        """Place, key and problem, without the remedy."""
+        return ": ".join(filter(None, (self.where, self.key, self.what)))
 
     def __str__(self) -> str:
-        place = f"{self.where}: " if self.where else ""
-        key = f"{self.key}: " if self.key else ""
-        return f"{place}{key}{self.message}"
+        return f"{self.text}; {self.remedy}" if self.remedy else self.text
 
 
 class ConfigError(BridgeError):

@@ -82,15 +82,15 @@ def _read(path: Path | None) -> tuple[Source, dict[str, object]]:
         return Source.read(str(path), text), tomllib.loads(text)
     except OSError as error:
         raise ConfigError(
-            [Problem(str(path), "", f"cannot be read: {error.strerror}; name another with --config")]
+            [Problem(str(path), "", f"cannot be read: {error.strerror}", "name another with --config")]
         ) from error
     except UnicodeDecodeError as error:
         raise ConfigError(
-            [Problem(str(path), "", f"is not UTF-8 text (byte {error.start}); save it as UTF-8")]
+            [Problem(str(path), "", f"is not UTF-8 text (byte {error.start})", "save it as UTF-8")]
         ) from error
     except tomllib.TOMLDecodeError as error:
-        message = f"is not valid TOML: {error}; a string needs quotes, a table a header like [bridge]"
-        raise ConfigError([Problem(str(path), "", message)]) from error
+        what, remedy = f"is not valid TOML: {error}", "a string needs quotes, a table a header like [bridge]"
+        raise ConfigError([Problem(str(path), "", what, remedy)]) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +153,7 @@ class _Reader:
         if name in table:
             return
         for other in difflib.get_close_matches(name, table, n=1, cutoff=0.8):
-            self._problem(other, f"unknown section; did you mean {name!r}?")
+            self._problem(other, "unknown section", f"did you mean {name!r}?")
 
     def _struct(self, cls: type[_StructT], table: object, path: str) -> _StructT | None:
         if not isinstance(table, dict):
@@ -163,7 +163,7 @@ class _Reader:
         for name in table.keys() - fields.keys():
             near = difflib.get_close_matches(name, fields, n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(fields)}"
-            self._problem(f"{path}.{name}", f"unknown key; {hint}")
+            self._problem(f"{path}.{name}", "unknown key", hint)
         values: dict[str, object] = {}
         before = len(self.problems)
         for name, info in fields.items():
@@ -198,7 +198,7 @@ class _Reader:
         elif "[" not in key and variable in self.environ:
             value, origin, strict = _from_text(self.environ[variable], kind), f"environment {variable}", False
         elif name in table and key in ENVIRONMENT_ONLY:
-            self._problem(key, f"is taken from {variable} only; use {ENVIRONMENT_ONLY[key]} instead")
+            self._problem(key, f"is taken from {variable} only", f"use {ENVIRONMENT_ONLY[key]} instead")
             return
         elif name in table:
             value, origin, strict = table[name], self.source.place(key), True
@@ -212,8 +212,8 @@ class _Reader:
         except msgspec.ValidationError as error:
             self.problems.append(Problem(origin, key, _reason(error, kind)))
 
-    def _problem(self, key: str, message: str) -> None:
-        self.problems.append(Problem(self.source.place(key), key, message))
+    def _problem(self, key: str, what: str, remedy: str = "") -> None:
+        self.problems.append(Problem(self.source.place(key), key, what, remedy))
 
 
 def _nested(kind: object) -> tuple[type[Struct] | None, bool]:

@@ -126,6 +126,9 @@ class BridgeSection(Struct, frozen=True, forbid_unknown_fields=True):
         200_000_000
     )
     history_days: Annotated[int, Meta(ge=1, le=3650), Doc("How long past reports can be shown.")] = 90
+    missing_days: Annotated[
+        int, Meta(ge=1, le=3650), Doc("How long a node that no longer answers is shown as missing.")
+    ] = 7
     tls: Tls | UnsetType = UNSET
     user_location: Location = Location()
     destinations: tuple[Destination, ...] = ()

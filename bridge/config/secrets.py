@@ -25,17 +25,17 @@ def read_secret(path: Path, key: str) -> Secret:
         with path.open("rb") as file:
             data = file.read(_MOST_BYTES + 1)
     except OSError as error:
-        message = f"cannot be read: {error.strerror}; check the path, and that this user may read it"
-        raise ConfigError([Problem(str(path), key, message)]) from error
+        what, remedy = f"cannot be read: {error.strerror}", "check the path, and that this user may read it"
+        raise ConfigError([Problem(str(path), key, what, remedy)]) from error
     text = data.decode("utf-8", errors="replace").strip()
     if not text or len(data) > _MOST_BYTES or "\ufffd" in text or not text.isprintable():
-        message = "does not hold one line of text; put the secret there and nothing else"
-        raise ConfigError([Problem(str(path), key, message)])
+        what, remedy = "does not hold one line of text", "put the secret there and nothing else"
+        raise ConfigError([Problem(str(path), key, what, remedy)])
     return Secret(text)
 
 
 def exposed(path: Path, forbidden: int) -> str | None:
-    """Who else can read or change a secret file, as text with the remedy; None when its mode is right.
+    """Who else can read or change a secret file, as text; None when its mode is right. The remedy is chmod 0400.
 
     Args:
         path: the file; a missing one is not exposed.
@@ -48,4 +48,4 @@ def exposed(path: Path, forbidden: int) -> str | None:
     if not mode & forbidden:
         return None
     who = "group-writable" if mode & forbidden & stat.S_IWGRP else "open to others"
-    return f"is {who} (mode {mode:04o}); run: chmod 0400 {path}"
+    return f"is {who} (mode {mode:04o})"

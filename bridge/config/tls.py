@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from msgspec import UnsetType
 
 from bridge.config.errors import ConfigError, Problem
+from bridge.config.tls_args import from_optfile, from_words
 from bridge.erlang.tls import TlsOptions, TlsSetupError, client_context
-from bridge.erlang.tls_args import DistTls, from_optfile, from_words
 
 if TYPE_CHECKING:
     from bridge.config.load import Loaded
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 KEY = "bridge.tls"
 
 
-def dist_tls(loaded: Loaded, vm_args: VmArgs | None) -> DistTls | None:
-    """The TLS options of both sides of the distribution; None for a cluster that speaks plain TCP.
+def dist_tls(loaded: Loaded, vm_args: VmArgs | None) -> TlsOptions | None:
+    """The TLS options of the distribution; None for a cluster that speaks plain TCP.
 
     Raises:
-        ConfigError: a file is missing, unreadable or no PEM, or key and certificate do not belong together.
+        ConfigError: a file is missing, unreadable or not PEM, or key and certificate do not belong together.
     """
     section = loaded.settings.bridge.tls
     where = loaded.origins.get("bridge.vm_args", "")
@@ -35,23 +35,22 @@ def dist_tls(loaded: Loaded, vm_args: VmArgs | None) -> DistTls | None:
             found = from_words(vm_args.words)
         else:
             return None
-        client_context(found.client)
+        client_context(found)
     except TlsSetupError as error:
-        raise ConfigError([Problem(where, KEY, str(error))]) from error
+        raise ConfigError([Problem(where, KEY, error.what, error.remedy)]) from error
     return found
 
 
-def _from_section(section: Tls) -> DistTls:
+def _from_section(section: Tls) -> TlsOptions:
     if section.optfile:
         return from_optfile(Path(section.optfile))
-    options = TlsOptions(
+    return TlsOptions(
         _path(section.cacertfile),
         _path(section.certfile),
         _path(section.keyfile),
         verify=section.verify,
         check_hostname=section.check_hostname,
     )
-    return DistTls(options, options)
 
 
 def _path(name: str | None) -> Path | None:

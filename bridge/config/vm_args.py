@@ -57,11 +57,10 @@ def _words(path: Path) -> Iterator[str]:
     try:
         yield from shlex.split(path.read_text(encoding="utf-8"), comments=True)
     except OSError as error:
-        message = f"cannot be read: {error.strerror}; it is etc/vm.args of the MongooseIM installation"
-        raise ConfigError([Problem(str(path), "bridge.vm_args", message)]) from error
+        what, remedy = f"cannot be read: {error.strerror}", "it is etc/vm.args of the MongooseIM installation"
+        raise ConfigError([Problem(str(path), "bridge.vm_args", what, remedy)]) from error
     except ValueError as error:
-        message = f"is not a vm.args file: {error}"
-        raise ConfigError([Problem(str(path), "bridge.vm_args", message)]) from error
+        raise ConfigError([Problem(str(path), "bridge.vm_args", f"is not a vm.args file: {error}")]) from error
 
 
 def _node(sname: str | None, name: str | None) -> str | None:

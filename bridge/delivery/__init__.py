@@ -1,1 +1,1 @@
-"""GA4: its limits and endpoint, the queue on disk, the retry policy."""
+"""Destinations, their limits, what becomes of a batch, and how it is sent."""

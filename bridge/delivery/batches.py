@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from bridge.delivery.errors import LimitError
 from bridge.delivery.limits import BODY_BYTES, EVENTS_PER_REQUEST, check
+from bridge.state.queue import Batch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,17 +28,6 @@ class Location:
     region: str | None = None
     """ISO 3166-2."""
     city: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """One request: which events of the report it carries, and its body as it goes on the wire."""
-
-    first: int
-    """Index in `Report.events` of its first event."""
-    events: int
-    """How many events it carries, from `first` on."""
-    body: bytes
 
 
 def batches(report: Report, location: Location | None = None) -> tuple[Batch, ...]:

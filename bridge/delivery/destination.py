@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from bridge.delivery.batches import Batch
-    from bridge.delivery.retry import Verdict
     from bridge.report.model import Report
     from bridge.secret import Secret
+    from bridge.state.queue import Batch
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +39,7 @@ class Destination(Protocol):
 
     @property
     def id(self) -> str:
-        """Names the destination in the queue, over restarts and changes of its secret; holds no secret itself."""
+        """Names the destination in the state file, over restarts and changes of its secret; holds no secret itself."""
 
     @property
     def name(self) -> str:
@@ -56,5 +55,9 @@ class Destination(Protocol):
     def request(self, body: bytes, now: int) -> Request:
         """The request for a batch's body, sent at `now` (µs since 1970)."""
 
-    def judge(self, answer: Answer) -> Verdict:
-        """What an answer means for the batch."""
+    def check(self, answer: Answer, now: int) -> None:
+        """What an answer means for the batch.
+
+        Raises:
+            NotTaken: it was not taken.
+        """

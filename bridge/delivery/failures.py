@@ -11,12 +11,12 @@ import httpx
 
 from bridge.delivery.errors import (
     AnswerTimeout,
-    BadAnswer,
     CertificateRefused,
     ConnectionLost,
+    ConnectionRefused,
     ConnectTimeout,
+    NotHttp,
     ProxyFailed,
-    Refused,
     SendError,
     TlsFailed,
     Unresolvable,
@@ -65,10 +65,10 @@ def failure(error: Exception, peer: str, *, sent: bool) -> SendError:
     if isinstance(error, httpx.RemoteProtocolError):
         # h11 has one error for an answer that never came and for one that makes no sense.
         lost = "disconnected" in str(error) or "peer closed" in str(error)
-        return (ConnectionLost if lost else BadAnswer)(peer, ambiguous=sent)
+        return (ConnectionLost if lost else NotHttp)(peer, ambiguous=sent)
     if isinstance(error, httpx.NetworkError | OSError):
         return ConnectionLost(peer, _reason(error), ambiguous=sent)
-    return BadAnswer(peer, type(error).__name__, ambiguous=sent)
+    return NotHttp(peer, type(error).__name__, ambiguous=sent)
 
 
 def timed_out(peer: str, seconds: float, *, sent: bool) -> SendError:
@@ -81,7 +81,7 @@ def _not_connected(error: Exception, peer: str) -> SendError:
         return Unresolvable(peer)
     if _cause(error, ConnectionResetError) or _cause(error, BrokenPipeError):
         return TlsFailed(peer, "the connection was closed during the handshake")
-    return Refused(peer, _reason(error))
+    return ConnectionRefused(peer, _reason(error))
 
 
 def _reason(error: BaseException) -> str:

@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlencode, urlsplit
 
 from bridge import __version__
-from bridge.delivery.batches import Batch, Location, batches
+from bridge.delivery.batches import Location, batches
 from bridge.delivery.destination import Answer, Request
 from bridge.delivery.errors import DestinationError
-from bridge.delivery.retry import Verdict, judge_status
+from bridge.delivery.retry import check
 from bridge.secret import Secret
 
 if TYPE_CHECKING:
     from bridge.report.model import Report
+    from bridge.state.queue import Batch
 
 GLOBAL_ENDPOINT: Final = "https://www.google-analytics.com/mp/collect"
 HEADERS: Final = {
@@ -47,7 +48,7 @@ class Ga4Destination:
     def __post_init__(self) -> None:
         if not _MEASUREMENT_ID.fullmatch(self.measurement_id):
             raise DestinationError(
-                f"{self.measurement_id!r} is no measurement id; GA4 shows it as G-XXXXXXXX (Admin, Data streams)"
+                f"{self.measurement_id!r} is not a measurement id", "GA4 shows it as G-XXXXXXXX (Admin, Data streams)"
             )
         _checked(self.measurement_id, self.endpoint)
 
@@ -81,9 +82,13 @@ class Ga4Destination:
         query = urlencode({"measurement_id": self.measurement_id, "api_secret": self.secret.reveal()})
         return Request(Secret(f"{self.endpoint}?{query}"), self.peer, HEADERS, _in_the_past(body, now))
 
-    def judge(self, answer: Answer) -> Verdict:
-        """By status alone; GA4's answers have no body."""
-        return judge_status(answer.status)
+    def check(self, answer: Answer, now: int) -> None:
+        """By the status, and that it is no web page; GA4's answers have no body.
+
+        Raises:
+            NotTaken: it was not taken.
+        """
+        check(answer, self.peer, now)
 
 
 def _checked(measurement_id: str, endpoint: str) -> None:
@@ -94,14 +99,14 @@ def _checked(measurement_id: str, endpoint: str) -> None:
         usable = False
     if not usable:
         raise DestinationError(
-            f"the endpoint of {measurement_id} is no http or https address; GA4's own is {GLOBAL_ENDPOINT}"
+            f"the endpoint of {measurement_id} is not an http or https address", f"GA4's own is {GLOBAL_ENDPOINT}"
         )
     plain = endpoint.isascii() and endpoint.isprintable() and " " not in endpoint
     if "@" in parts.netloc or parts.query or parts.fragment or not plain:
         # The endpoint is shown and stored, so nothing secret may be part of it; it is not quoted here for that reason.
         raise DestinationError(
-            f"the endpoint of {measurement_id} holds a user, a query, a fragment or a blank; "
-            "give scheme, host, port and path only"
+            f"the endpoint of {measurement_id} holds a user, a query, a fragment or a blank",
+            "give scheme, host, port and path only",
         )
 
 

@@ -25,8 +25,6 @@ VALUE_LENGTH: Final = 100
 """Characters of a param value in a standard property (500 in a 360 property)."""
 BODY_BYTES: Final = 120_000
 """GA4 takes bodies under 130 kB, and does not say whether k is 1000 or 1024 or what a relay adds."""
-AGE_SECONDS: Final = 71 * 3600
-"""GA4 takes events of the last 72 hours and moves older ones to the wrong time: one hour is left for the way."""
 EVENTS_PER_DAY: Final = 100_000
 """Events per Client ID and day; GA4 drops the rest without a word."""
 INTEGER_BITS: Final = 64

@@ -61,5 +61,5 @@ def _checked(proxy: Secret, origin: str) -> Secret:
         usable = False
     if not usable:
         # Not quoted: it may hold a password.
-        raise DestinationError(f"{origin} is no http or https address; give http://host:port")
+        raise DestinationError(f"{origin} is not an http or https address", "give http://host:port")
     return proxy

@@ -1,16 +1,20 @@
-"""What becomes of a batch after an attempt: delivered, tried again, kept as a dead letter, or dropped. Pure functions.
+"""What becomes of a batch after an attempt: delivered, tried again, kept as a dead letter, or given up. Pure functions.
 
 408, 429, every 5xx and a redirect are tried again: they are said by what stands in between, or pass. 501 too: a relay
 that is half set up says it, and whoever mends it within 71 hours keeps the reports. Any other 4xx is an answer to this
-very request and would be given again: the batch becomes a dead letter.
+very request and would be given again: the batch becomes a dead letter. So is a 2xx with a page in it tried again: GA4
+and its relays answer with nothing or a few bytes, a captive portal with HTML.
 """
 
 from __future__ import annotations
 
 from datetime import UTC
 from email.utils import parsedate_to_datetime
-from enum import StrEnum
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, Literal
+
+from bridge.delivery.errors import NotTaken
+from bridge.state.queue import LONGEST_RETRY_AFTER, Outcome, Pause
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,8 +24,6 @@ if TYPE_CHECKING:
 
 FIRST_DELAY: Final = 1.0
 LONGEST_DELAY: Final = 300.0
-LONGEST_RETRY_AFTER: Final = 3600.0
-"""A server may ask for patience, but not until the events are too old."""
 
 PROXY_LOGIN: Final = 407
 """Said by a proxy on the way, never by the destination."""
@@ -31,43 +33,63 @@ Ambiguity = Literal["retry", "drop"]
 """What to do when a request may have been counted: send it again, or give it up."""
 
 
-class Verdict(StrEnum):
-    """What becomes of a batch."""
+def check(answer: Answer, peer: str, now: int) -> None:
+    """Read an answer by its status, as every HTTP endpoint means it.
 
-    DELIVERED = "delivered"
-    RETRY = "retry"
-    REJECTED = "rejected"
-    DROPPED = "dropped"
+    Args:
+        answer: what came back; its body is the other side's and is not repeated.
+        peer: whose answer, for the message.
+        now: µs since 1970, for a Retry-After that names a moment.
 
-
-def judge_status(status: int) -> Verdict:
-    """The usual reading of an HTTP status."""
+    Raises:
+        NotTaken: the request was not taken.
+    """
+    status = answer.status
     if 200 <= status < 300:
-        return Verdict.DELIVERED
-    if 400 <= status < 500 and status not in _RETRIED:
-        return Verdict.REJECTED
-    return Verdict.RETRY
+        if "html" in answer.headers.get("content-type", "").lower() or answer.body.lstrip()[:1] == b"<":
+            portal = "is there a captive portal or a login page in between, or is the endpoint another one?"
+            raise NotTaken(peer, f"{_phrase(status)} with a web page, which GA4 never does", remedy=portal)
+        return
+    remedy = ""
+    if 300 <= status < 400:
+        remedy = "redirects are not followed: is the endpoint right, or is there a captive portal in between?"
+    elif status == HTTPStatus.NOT_FOUND:
+        remedy = "is the endpoint right?"
+    final = 400 <= status < 500 and status not in _RETRIED
+    raise NotTaken(peer, _phrase(status), final=final, retry_after=retry_after(answer, now), remedy=remedy)
 
 
-def judge_failure(error: SendError, ambiguity: Ambiguity) -> Verdict:
-    """No answer: again, unless it may have been counted and the operator would rather lose it than count it twice."""
-    return Verdict.DROPPED if error.ambiguous and ambiguity == "drop" else Verdict.RETRY
+def _phrase(status: int) -> str:
+    try:
+        return f"{status} {HTTPStatus(status).phrase}"
+    except ValueError:
+        return str(status)
 
 
-def delay(failures: int, retry_after: float | None, uniform: Callable[[float, float], float]) -> float:
-    """Seconds until the next attempt.
+def outcome(error: SendError, ambiguity: Ambiguity) -> Outcome:
+    """What becomes of a batch that was not taken: it is sent again, unless the answer is final.
+
+    One that may have been counted is given up where the operator would rather lose it than count it twice.
+    """
+    if isinstance(error, NotTaken) and error.final:
+        return Outcome.REJECTED
+    return Outcome.AMBIGUOUS if error.ambiguous and ambiguity == "drop" else Outcome.RETRY
+
+
+def pause(failures: int, asked: float, uniform: Callable[[float, float], float]) -> Pause:
+    """How long to wait before the next attempt.
 
     Args:
         failures: how many attempts in a row have failed, this one included.
-        retry_after: seconds that the server asked for.
+        asked: seconds that the destination asked for.
         uniform: `random.uniform`; full jitter spreads out bridges that failed at the same moment.
     """
-    ceiling = min(LONGEST_DELAY, FIRST_DELAY * 2.0 ** min(failures - 1, 16))
-    return max(uniform(0.0, ceiling), min(retry_after or 0.0, LONGEST_RETRY_AFTER))
+    longest = min(LONGEST_DELAY, FIRST_DELAY * 2.0 ** min(failures - 1, 16))
+    return Pause(max(uniform(0.0, longest), min(asked, LONGEST_RETRY_AFTER)), asked > 0)
 
 
-def retry_after(answer: Answer, now: int) -> float | None:
-    """The seconds that a Retry-After header asks for, in either of its forms; None when there is none to be read.
+def retry_after(answer: Answer, now: int) -> float:
+    """The seconds that a Retry-After header asks for, in either of its forms; 0 when there is none to be read.
 
     Source: RFC 9110, section 10.2.3.
     """
@@ -76,8 +98,8 @@ def retry_after(answer: Answer, now: int) -> float | None:
         return min(float(text[:9]), LONGEST_RETRY_AFTER)
     try:
         moment = parsedate_to_datetime(text)
-    except (TypeError, ValueError):
-        return None
-    # "-0000" gives a naive time, which HTTP means as UTC.
-    seconds = moment.replace(tzinfo=moment.tzinfo or UTC).timestamp() - now / 1e6
+        # "-0000" gives a naive time, which HTTP means as UTC.
+        seconds = moment.replace(tzinfo=moment.tzinfo or UTC).timestamp() - now / 1e6
+    except (TypeError, ValueError, OverflowError):
+        return 0.0
     return min(max(seconds, 0.0), LONGEST_RETRY_AFTER)

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Final, Self
 import httpx
 
 from bridge.delivery.destination import Answer
-from bridge.delivery.errors import DestinationError
+from bridge.delivery.errors import CONNECTION, HOST, PROXY, TLS, DestinationError, Unresolvable
 from bridge.delivery.failures import failure, timed_out
 from bridge.delivery.proxies import proxy_for, shown
 from bridge.secret import MASK
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
     from pathlib import Path
     from types import TracebackType
 
@@ -35,6 +35,14 @@ _ANSWER_BYTES: Final = 64_000
 """The validator's longest answers are a fraction of this."""
 _IDLE_SECONDS: Final = 20.0
 """How long a connection is kept for the next batch."""
+_RESOLVED_SECONDS: Final = 60.0
+"""How long a look-up of a host is not repeated."""
+_TRACED: Final = {
+    "connection.connect_tcp.complete": CONNECTION,
+    "proxy.start_tls.started": PROXY,
+    "connection.start_tls.complete": TLS,
+    "proxy.start_tls.complete": TLS,
+}
 _SECRETS: Final = re.compile(r"((?:api_secret|measurement_id)=)[^&\s\"'#]*")
 
 
@@ -59,6 +67,7 @@ class Sender:
         environ: Mapping[str, str] | None = None,
         total_seconds: float = TOTAL_SECONDS,
     ) -> None:
+        redact_logs()
         self.total_seconds = total_seconds
         self._tls = _tls(ca_file)
         self._proxy = proxy
@@ -67,34 +76,42 @@ class Sender:
         self._ways: dict[Secret, _Way] = {}
 
     async def __aenter__(self) -> Self:
-        redact_logs()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close every connection; the next request opens new ones."""
         for transport in self._transports.values():
             await transport.aclose()
         self._transports.clear()
         self._ways.clear()
 
-    async def send(self, request: Request, seconds: float) -> Answer:
+    async def send(self, request: Request, seconds: float, observe: Callable[[str], None] | None = None) -> Answer:
         """One exchange.
 
         Args:
             request: what to send.
             seconds: the most that it may take in all.
+            observe: is told each phase (`bridge.delivery.errors.PHASES`) that has succeeded, but the last one.
 
         Raises:
             SendError: no answer; `ambiguous` when the whole request had left.
-            DestinationError: the proxy's URL is none.
+            DestinationError: the proxy's URL cannot be used.
         """
         way = self._way(request.url)
         body = _Body(request.body)
+        peer = request.peer if way.proxy is None else f"{request.peer} (through proxy {way.proxy})"
         status: int | None = None
+        await way.resolve(peer, min(CONNECT_SECONDS, seconds))
+        if observe:
+            observe(HOST)
         try:
             async with asyncio.timeout(seconds):
-                response = await way.transport.handle_async_request(way.request(request, body, seconds))
+                response = await way.transport.handle_async_request(way.request(request, body, seconds, observe))
                 status = response.status_code
                 try:
                     text = await _start(response)
@@ -103,7 +120,6 @@ class Sender:
         except (httpx.HTTPError, TimeoutError, OSError) as error:
             if status is None:
                 late = isinstance(error, TimeoutError)
-                peer = request.peer if way.proxy is None else f"{request.peer} (through proxy {way.proxy})"
                 raise (
                     timed_out(peer, seconds, sent=body.sent) if late else failure(error, peer, sent=body.sent)
                 ) from error
@@ -122,7 +138,7 @@ class Sender:
                     proxy=self._httpx_proxy(proxy) if proxy else None,
                     limits=httpx.Limits(keepalive_expiry=_IDLE_SECONDS),
                 )
-            self._ways[url] = _Way(httpx.URL(url.reveal()), self._transports[proxy], shown(proxy) if proxy else None)
+            self._ways[url] = _Way(httpx.URL(url.reveal()), self._transports[proxy], proxy)
         return self._ways[url]
 
     def _httpx_proxy(self, proxy: Secret) -> httpx.Proxy:
@@ -133,20 +149,53 @@ class Sender:
 class _Way:
     """How to reach a URL; made once for each, as parsing it takes as long as all the rest."""
 
-    def __init__(self, url: httpx.URL, transport: httpx.AsyncHTTPTransport, proxy: str | None) -> None:
+    def __init__(self, url: httpx.URL, transport: httpx.AsyncHTTPTransport, proxy: Secret | None) -> None:
         self.url = url
         self.transport = transport
-        self.proxy = proxy
+        self.proxy = shown(proxy) if proxy else None
+        self._host = httpx.URL(proxy.reveal()).host if proxy else url.host
+        self._resolved_until = 0.0
 
-    def request(self, request: Request, body: _Body, seconds: float) -> httpx.Request:
+    async def resolve(self, peer: str, seconds: float) -> None:
+        """Look the host up that is connected to, so that a name server that fails is told from a firewall.
+
+        Raises:
+            Unresolvable: it has no address, or not in time.
+        """
+        loop = asyncio.get_running_loop()
+        if loop.time() < self._resolved_until:
+            return
+        try:
+            async with asyncio.timeout(seconds):
+                await loop.getaddrinfo(self._host, None)
+        except TimeoutError as error:
+            raise Unresolvable(peer, f"no name server answered within {seconds:.3g} s") from error
+        except (OSError, UnicodeError) as error:
+            raise Unresolvable(peer) from error
+        self._resolved_until = loop.time() + _RESOLVED_SECONDS
+
+    def request(
+        self, request: Request, body: _Body, seconds: float, observe: Callable[[str], None] | None
+    ) -> httpx.Request:
         # httpx adds neither of these to a request with a stream of its own.
         own = {"host": self.url.netloc.decode("ascii"), "content-length": str(len(request.body))}
         headers = {**own, **request.headers}
         # Connecting has to give up by itself: cancelled in a TLS handshake, httpcore leaves its socket behind.
         limits = httpx.Timeout(seconds, connect=min(CONNECT_SECONDS, 0.9 * seconds))
-        return httpx.Request(
-            request.method, self.url, headers=headers, stream=body, extensions={"timeout": limits.as_dict()}
-        )
+        extensions: dict[str, object] = {"timeout": limits.as_dict()}
+        if observe:
+            extensions["trace"] = _trace(observe)
+        return httpx.Request(request.method, self.url, headers=headers, stream=body, extensions=extensions)
+
+
+def _trace(observe: Callable[[str], None]) -> Callable[[str, Mapping[str, object]], Awaitable[None]]:
+    """Httpcore's trace of an exchange as the phases that have succeeded. Source: httpcore, "Extensions", trace."""
+
+    async def trace(event: str, _: Mapping[str, object]) -> None:
+        if phase := _TRACED.get(event):
+            observe(phase)
+
+    return trace
 
 
 class _Body(httpx.AsyncByteStream):
@@ -178,7 +227,8 @@ def _tls(ca_file: Path | None) -> ssl.SSLContext:
     except (OSError, ssl.SSLError) as error:
         # ssl.SSLError is an OSError too, with numbers of its own.
         reason = "it holds no PEM certificate" if isinstance(error, ssl.SSLError) else error.strerror
-        raise DestinationError(f"bridge.ca_file {ca_file} cannot be used: {reason}") from error
+        remedy = "name a file with CA certificates in PEM form, or leave it to the system's"
+        raise DestinationError(f"bridge.ca_file {ca_file} cannot be used: {reason}", remedy) from error
 
 
 class _Redacted(logging.Filter):

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Final
 from bridge.delivery.errors import DestinationError
 
 if TYPE_CHECKING:
-    from bridge.delivery.batches import Batch
     from bridge.delivery.destination import Answer, Request
     from bridge.delivery.ga4 import Ga4Destination
     from bridge.delivery.sender import Sender
+    from bridge.state.queue import Batch
 
 _COLLECT: Final = "/mp/collect"
 _DEBUG: Final = "/debug/mp/collect"
@@ -26,7 +26,7 @@ _INDEX: Final = re.compile(r"events\W{0,3}(\d+)|Event at index: \[?(\d+)", re.IG
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class Objection:
     """One objection. `event` is an index into the report's events, None where it is about the request as a whole."""
 
     event: int | None
@@ -42,7 +42,7 @@ class Message:
 
 async def ask(
     sender: Sender, destination: Ga4Destination, batch: Batch, *, now: int, seconds: float
-) -> tuple[Message, ...]:
+) -> tuple[Objection, ...]:
     """The validator's objections to one request.
 
     Args:
@@ -57,7 +57,7 @@ async def ask(
         SendError: it gave no answer.
     """
     request = validation_request(destination, batch.body, now)
-    return messages(await sender.send(request, seconds), batch, request.peer)
+    return objections(await sender.send(request, seconds), batch, request.peer)
 
 
 def validation_request(destination: Ga4Destination, body: bytes, now: int) -> Request:
@@ -68,13 +68,13 @@ def validation_request(destination: Ga4Destination, body: bytes, now: int) -> Re
     """
     if not destination.endpoint.endswith(_COLLECT):
         raise DestinationError(
-            f"{destination.name} has no validator: GA4's is known for endpoints that end in {_COLLECT} only"
+            f"{destination.name} has no validator", f"GA4's is known for endpoints that end in {_COLLECT} only"
         )
     debug = replace(destination, endpoint=destination.endpoint.removesuffix(_COLLECT) + _DEBUG)
     return debug.request(_STRICT + body.removeprefix(b"{"), now)
 
 
-def messages(answer: Answer, batch: Batch, peer: str) -> tuple[Message, ...]:
+def objections(answer: Answer, batch: Batch, peer: str) -> tuple[Objection, ...]:
     """The validator's objections to a batch, mapped back to the events of the report.
 
     Raises:
@@ -82,14 +82,16 @@ def messages(answer: Answer, batch: Batch, peer: str) -> tuple[Message, ...]:
     """
     try:
         listed = json.loads(answer.body)["validationMessages"]
-        return tuple(_message(entry, batch) for entry in listed)
+        return tuple(_objection(entry, batch) for entry in listed)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DestinationError(f"{peer} answered {answer.status} and no validation: is the endpoint right?") from error
+        raise DestinationError(
+            f"{peer} answered {answer.status} and no validation", "is the endpoint right?"
+        ) from error
 
 
-def _message(entry: dict[str, object], batch: Batch) -> Message:
+def _objection(entry: dict[str, object], batch: Batch) -> Objection:
     field, description = str(entry.get("fieldPath", "")), str(entry.get("description", ""))
     found = _INDEX.search(field) or _INDEX.search(description)
     index = int(found[1] or found[2]) if found else None
     event = batch.first + index if index is not None and index < batch.events else None
-    return Message(event, field, description, str(entry.get("validationCode", "")))
+    return Objection(event, field, description, str(entry.get("validationCode", "")))

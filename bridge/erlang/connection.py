@@ -1,50 +1,40 @@
-"""One connection to a node: an asyncio protocol around the machines for handshake, calls and requests.
+"""One connection to a node over asyncio: pumps bytes between transport and `Channel`, and results to who waits.
 
-Frames have lengths of 2 bytes during the handshake and 4 bytes after it; over TLS 4 bytes throughout.
+Frames on their way out: the first of a turn of the event loop goes at once, the others of that turn go together. A
+system call for each of a thousand requests would cost more than all else; to wait until the last is encoded would
+leave the node idle meanwhile.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Final, NoReturn
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final, cast
 
-from bridge.erlang import control, guest
-from bridge.erlang.calls import Calls
-from bridge.erlang.errors import (
-    CallTimeout,
-    CertificateError,
-    ConnectError,
-    ErlangError,
-    NodeDown,
-    ProtocolViolation,
-    RemoteError,
-    TlsExpected,
-)
-from bridge.erlang.etf_decode import DEFAULT_LIMITS, Limits
-from bridge.erlang.outbox import Outbox
-from bridge.erlang.terms import Atom, Pid
+from bridge.erlang.calls import Failed, Returned
+from bridge.erlang.channel import Channel, Greeted, Lost
+from bridge.erlang.errors import CallTimeout, ErlangError, NodeDown
+from bridge.erlang.guest import Request
+from bridge.erlang.handshake import Agreed
 from bridge.log import Line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container
+    from collections.abc import Callable
 
-    from bridge.erlang.handshake import Acceptor, Agreed, Initiator
+    from bridge.erlang.calls import Call
+    from bridge.erlang.channel import Event
     from bridge.erlang.terms import Term
 
 log = logging.getLogger(__name__)
 
-FRAME_LIMIT: Final = 128 * 1024 * 1024
-"""A longer frame is refused: far above any report, far below what would exhaust the machine."""
-HANDSHAKE_FRAME_LIMIT: Final = 4096
 HIGH_WATER: Final = 4 * 1024 * 1024
 """Bytes that wait to be sent before callers wait too, and before nothing more is read from the peer."""
-SILENCE_UNTIL_KNOWN: Final = 300.0
-"""Seconds of silence that are borne until the peer has told its net_ticktime: enough for one of 240 s."""
-SILENCE_FACTOR: Final = 1.25
-"""A node gives up a peer after a quarter more than its net_ticktime without a sign of life; so do we."""
-
-_TLS_RECORDS: Final = b"\x15\x16"
+PIECE: Final = 4096
+"""Bytes that wait for others to be sent with: some thirty requests."""
+_CLOSED: Final = "the bridge closed the connection"
+FAREWELL_SECONDS: Final = 0.5
+"""How long a connection stays open for the processes in the node that are killed when it is closed."""
 
 
 class Connection(asyncio.Protocol):
@@ -53,112 +43,79 @@ class Connection(asyncio.Protocol):
     def __init__(
         self,
         peer: str,
-        machine: Initiator | Acceptor,
-        *,
-        tls: bool,
-        on_request: Callable[[Connection, guest.Request], None],
+        make: Callable[[float], Channel],
+        on_request: Callable[[Connection, Request], None],
         on_lost: Callable[[Connection], None],
-        on_ready: Callable[[Connection], None] | None = None,
-        registered: Container[str] = (),
-        limits: Limits = DEFAULT_LIMITS,
+        on_up: Callable[[str], None] | None = None,
     ) -> None:
         """Prepare for a transport.
 
         Args:
-            peer: the node's name, as far as it is known.
-            machine: the handshake.
-            tls: whether the transport is TLS.
+            peer: the node's name.
+            make: gives the channel, at the present time.
             on_request: takes a `gen_server:call` for a registered name.
             on_lost: told once that the connection is of no more use.
-            on_ready: told that the handshake is done.
-            registered: the names that take calls.
-            limits: of the terms that the peer sends.
+            on_up: called with the peer's name when the handshake is done.
         """
+        self._loop = asyncio.get_running_loop()
         self.peer = peer
-        self.ready: asyncio.Future[Agreed] = asyncio.get_running_loop().create_future()
+        self.ready: asyncio.Future[Agreed] = self._loop.create_future()
         self.agreed: Agreed | None = None
         self.lost = False
-        self._loop = asyncio.get_running_loop()
-        self._machine = machine
-        self._tls = tls
-        self._head = 4 if tls else 2
+        self.why = ""
+        """Why it is lost."""
+        self.by_peer = False
+        """Whether the peer closed it, and neither we nor a reset ended it."""
+        self._make = make
+        self._channel: Channel | None = None
         self._on_request = on_request
         self._on_lost = on_lost
-        self._on_ready = on_ready
-        self._registered = registered
-        self._limits = limits
+        self._on_up = on_up
         self._transport: asyncio.Transport | None = None
-        self._partial = bytearray()
-        self._needed = 0
-        self._outbox: Outbox | None = None
+        self._batching = False
         self._writable = asyncio.Event()
         self._writable.set()
-        self._unsent = 0
-        self._calls: Calls | None = None
-        self._greeted = False
-        self._greeting: asyncio.Task[None] | None = None
-        self._silence = SILENCE_UNTIL_KNOWN
-        self._heard = 0.0
-        self._watch: asyncio.TimerHandle | None = None
-        self._why = ""
-
-    @property
-    def begun(self) -> bool:
-        """Whether there is a transport, and with it the first frame of a handshake of ours."""
-        return self._transport is not None
+        self._buffered = 0
+        self._greeted = asyncio.Event()
+        self._quiet = asyncio.Event()
+        self._ended = asyncio.Event()
+        self._timer: asyncio.TimerHandle | None = None
 
     # asyncio's side
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin the handshake, if it is ours to begin."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        if self.lost:  # turned away before the transport was there
-            transport.abort()
-            return
-        transport.set_write_buffer_limits(high=HIGH_WATER)
-        self._outbox = Outbox(transport)
-        start = getattr(self._machine, "start", None)
-        if start:
-            self._write(start())
+        """Begin the handshake."""
+        self._transport = cast("asyncio.Transport", transport)
+        self._transport.set_write_buffer_limits(high=HIGH_WATER)
+        self._channel = self._make(self._loop.time())
+        self._flush()
 
     def data_received(self, data: bytes) -> None:
-        """Cut the stream into frames; a violation ends the connection."""
-        self._heard = self._loop.time()
-        if self._partial:
-            # every byte of a long frame is copied twice, however many pieces it comes in
-            self._partial += data
-            if len(self._partial) < self._needed:
-                return
-            data = bytes(self._partial)
-            self._partial = bytearray()
-        try:
-            self._frames(data)
-        except ErlangError as error:
-            self._fail(error)
+        """Take bytes of the peer; what no node says ends the connection."""
+        assert self._channel
+        for event in self._channel.receive_data(data, self._loop.time()):
+            self._happened(event)
+        self._flush_soon()
+        if self._timer and self._channel.next_check < self._timer.when():
+            self._check()
+        if not self._channel.in_flight:
+            self._quiet.set()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Fail the handshake or every call in flight, at once."""
-        why = self._why or (str(exc) if exc else "it closed the connection")
-        self._end(why)
-        if not self.ready.done():
-            closed = getattr(self._machine, "closed", None)
-            error: ConnectError
-            if type(exc).__module__ == "ssl":
-                error = CertificateError(self.peer, getattr(exc, "reason", None) or why)
-            elif self._tls and closed and self._machine.waits_for == "status":
-                error = CertificateError(self.peer, "it closed right after the TLS handshake, so it may not trust ours")
-            elif closed:
-                error = closed()
-            else:
-                error = ProtocolViolation(self.peer, "it closed during the handshake")
-            self._refuse(error)
+        reason = str(exc) if exc else "it closed the connection"
+        self.by_peer = exc is None and not self.lost
+        if self._channel and not self.ready.done():
+            certificate = str(getattr(exc, "reason", None) or "") if type(exc).__module__ == "ssl" else None
+            self._refuse(self._channel.closed(reason, certificate))
+        self._end(reason)
+        self._ended.set()
 
     def pause_writing(self) -> None:
         """Callers wait until the peer has taken more; so does the peer, whose requests would make answers pile up."""
         self._writable.clear()
         assert self._transport
-        self._unsent = self._transport.get_write_buffer_size()
+        self._buffered = self._transport.get_write_buffer_size()
         self._transport.pause_reading()
 
     def resume_writing(self) -> None:
@@ -168,76 +125,65 @@ class Connection(asyncio.Protocol):
         if not self._transport.is_closing():
             self._transport.resume_reading()
 
-    # frames
+    def _happened(self, event: Event) -> None:
+        match event:
+            case Returned(call, value):
+                waiter = cast("asyncio.Future[Term]", call.waiter)
+                if not waiter.done():
+                    waiter.set_result(value)
+            case Failed(call, error):
+                self._failed(call, error)
+            case Request():
+                self._on_request(self, event)
+            case Agreed():
+                self._agreed(event)
+            case Greeted():
+                self._greeted.set()
+            case Lost(NodeDown() as silence):
+                self._end(silence.detail)
+            case Lost(error):
+                self._refuse(error)
+                self._end(error.what)
 
-    def _frames(self, data: bytes) -> None:
-        pos, size = 0, len(data)
-        while size - pos >= self._head:
-            start = pos + self._head
-            length = int.from_bytes(data[pos:start], "big")
-            if length > (FRAME_LIMIT if self.agreed else HANDSHAKE_FRAME_LIMIT):
-                self._too_long(length, data[pos])
-            end = start + length
-            if end > size:
-                self._needed = end - pos
-                break
-            if self.agreed:
-                self._message(data, start, end)
-            else:
-                self._shake(data[start:end])
-            if self.lost:
-                return
-            pos = end
-        else:
-            self._needed = self._head
-        if pos < size:
-            self._partial += memoryview(data)[pos:]
+    def _agreed(self, agreed: Agreed) -> None:
+        self.agreed = agreed
+        if not self.ready.done():
+            self.ready.set_result(agreed)
+        if self._on_up:
+            self._on_up(self.peer)
+        self._check()
 
-    def _too_long(self, length: int, first: int) -> NoReturn:
-        if not self.agreed and first in _TLS_RECORDS:
-            raise TlsExpected(self.peer)
-        raise ProtocolViolation(self.peer, f"a frame of {length} bytes is beyond the limit")
+    @staticmethod
+    def _failed(call: Call, error: ErlangError) -> None:
+        waiter = cast("asyncio.Future[Term] | None", call.waiter)
+        if waiter and not waiter.done():
+            waiter.set_exception(error)
 
-    def _shake(self, frame: bytes) -> None:
-        answers = self._machine.receive(frame)
-        for answer in [answers] if isinstance(answers, bytes) else answers or []:
-            self._write(answer)
-        if self._machine.agreed:
-            self.agreed = self._machine.agreed
-            self.peer = self.agreed.peer_name
-            self._calls = Calls(self.agreed, self._write, self._limits)
-            self._head = 4
-            self._watch = self._loop.call_later(self._silence, self._watch_silence)
-            if not self.ready.done():
-                self.ready.set_result(self.agreed)
-            if self._on_ready:
-                self._on_ready(self)
-
-    def _message(self, data: bytes, start: int, end: int) -> None:
-        if start == end:
-            # Answering each tick with a tick holds the connection at every net_ticktime; a timer of our own would not.
-            self._write(control.TICK)
-            return
-        assert self._calls is not None
-        if self._calls.recognize(data, start, end):
-            return
-        message = control.read(data, start, end, self._limits)
-        if self._calls.answer(message):
-            return
-        answers = guest.answer(message, self._registered)
-        if isinstance(answers, guest.Request):
-            self._on_request(self, answers)
-        else:
-            for answer in answers:
-                self._write(answer)
+    # writing
 
     def send(self, frame: bytes) -> None:
         """Send a frame that a registered name answers with; without effect once the connection is lost."""
-        self._write(frame)
+        if self._channel and not self.lost:
+            self._channel.send(frame)
+            self._flush_soon()
 
-    def _write(self, frame: bytes) -> None:
-        if self._outbox and not self.lost:
-            self._outbox.put(len(frame).to_bytes(self._head, "big") + frame)
+    def _flush_soon(self) -> None:
+        assert self._channel
+        if not self._batching:
+            self._batching = True
+            self._loop.call_soon(self._end_of_batch)
+            self._flush()
+        elif self._channel.unsent >= PIECE:
+            self._flush()
+
+    def _end_of_batch(self) -> None:
+        self._batching = False
+        self._flush()
+
+    def _flush(self) -> None:
+        if self._channel and self._channel.unsent and self._transport and not self.lost:
+            self._channel.wrote(self._loop.time())
+            self._transport.write(self._channel.data_to_send())
 
     # calls
 
@@ -255,106 +201,92 @@ class Connection(asyncio.Protocol):
             NodeDown: the connection was lost.
             CallTimeout: no result in time; the process there is killed.
             RemoteError: the function failed, or does not exist.
-            EtfError: an argument is no term.
+            EtfError: an argument or the result cannot be a term, or is beyond the limits.
         """
-        if not self._greeted or not self._writable.is_set():
+        # One that waited may find that another has filled the buffer meanwhile.
+        while not self.lost and not (self._greeted.is_set() and self._writable.is_set()):
             try:
                 async with asyncio.timeout_at(deadline):
                     await self._writable.wait()
-                    await self._greetings()
+                    await self._greeted.wait()
             except TimeoutError as error:
                 raise CallTimeout(self.peer, timeout) from error
-        if self.lost or self._calls is None:
-            raise NodeDown(self.peer, self._why)
-        future = self._loop.create_future()
-        call = self._calls.start(future, module, function, args)
-        timer = self._loop.call_at(deadline, self._expire, future, timeout)
+        if self.lost or self._channel is None:
+            raise NodeDown(self.peer, self.why)
+        call = self._channel.start(module, function, args)
+        call.waiter = future = self._loop.create_future()
+        self._flush_soon()
+        timer = self._loop.call_at(deadline, self._expire, call, timeout)
         try:
             return await future
         except (CallTimeout, asyncio.CancelledError):
-            self._calls.give_up(call)
+            self._channel.give_up(call)
+            self._flush_soon()
             raise
         finally:
             timer.cancel()
 
-    def _expire(self, future: asyncio.Future[Term], timeout: float) -> None:
-        if not future.done():
-            future.set_exception(CallTimeout(self.peer, timeout))
-
-    async def _greetings(self) -> None:
-        """Wait for what is asked of every peer once, before the first call; whoever calls meanwhile waits too."""
-        if not self._greeted:
-            self._greeting = self._greeting or self._loop.create_task(self._greet())
-            await asyncio.wait({self._greeting})
-
-    async def _greet(self) -> None:
-        """Ask for a group leader and for the net_ticktime.
-
-        Code that prints would send us I/O requests and wait for the answers, if the group leader were ours.
-        """
-        if self._calls is None or self.lost:
-            return
-        leader, ticktime = self._loop.create_future(), self._loop.create_future()
-        self._calls.start(ticktime, "net_kernel", "get_net_ticktime", [])
-        ticktime.add_done_callback(self._ticktime_told)
-        self._calls.start(leader, "erlang", "whereis", [Atom("user")])
-        try:
-            found = await leader
-        except NodeDown:
-            return
-        except RemoteError:
-            found = None
-        if isinstance(found, Pid):
-            self._calls.lead(found)
-        self._greeted = True
-
-    def _ticktime_told(self, told: asyncio.Future[Term]) -> None:
-        seconds = None if told.cancelled() or told.exception() else told.result()
-        if isinstance(seconds, tuple):  # {ongoing_change_to, Seconds}
-            seconds = seconds[-1]
-        if isinstance(seconds, int) and seconds > 0 and not self.lost:
-            self._silence = SILENCE_FACTOR * seconds
-            self._watch_silence()
+    def _expire(self, call: Call, timeout: float) -> None:
+        self._failed(call, CallTimeout(self.peer, timeout))
 
     # the end
 
-    def _watch_silence(self) -> None:
-        if self._watch:
-            self._watch.cancel()
-        now = self._loop.time()
-        if self._transport and not self._writable.is_set():
+    def _check(self) -> None:
+        """Let the channel look at the time, now and when it next wants to."""
+        if self._timer:
+            self._timer.cancel()
+        if self.lost or not self._channel or not self._transport:
+            return
+        taken = False
+        if not self._writable.is_set():
             # it is not read while it takes long data, so that it takes them is its sign of life
-            unsent, self._unsent = self._unsent, self._transport.get_write_buffer_size()
-            self._heard = now if self._unsent < unsent else self._heard
-        silent = now - self._heard
-        if silent >= self._silence:
-            self._end(f"nothing was heard for {silent:.0f} s")
-        else:
-            self._watch = self._loop.call_later(self._silence - silent, self._watch_silence)
+            before, self._buffered = self._buffered, self._transport.get_write_buffer_size()
+            taken = self._buffered < before
+        for event in self._channel.check(self._loop.time(), taken=taken):
+            self._happened(event)
+        self._flush()
+        if not self.lost:
+            self._timer = self._loop.call_at(self._channel.next_check, self._check)
 
-    def _fail(self, error: ErlangError) -> None:
-        self._end(getattr(error, "detail", "") or str(error))
-        self._refuse(error if isinstance(error, ConnectError) else ProtocolViolation(self.peer, str(error)))
-
-    def _refuse(self, error: ConnectError) -> None:
+    def _refuse(self, error: ErlangError) -> None:
         if not self.ready.done():
             self.ready.set_exception(error)
             self.ready.exception()  # whether or not anybody waits
 
-    def close(self) -> None:
+    async def close(self) -> None:
+        """Kill what runs in the node for us, and close; calls in flight fail."""
+        if self._channel and self._transport and not self.lost:
+            self._quiet.clear()
+            for event in self._channel.give_up_all(_CLOSED):
+                self._happened(event)
+            self._flush()
+            if self._channel.in_flight:
+                await self._within(self._quiet)
+        self.abort()
+        if self._transport:
+            await self._within(self._ended)
+
+    async def _within(self, event: asyncio.Event) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(FAREWELL_SECONDS):
+                await event.wait()
+
+    def abort(self) -> None:
         """Close at once; calls in flight fail."""
-        self._end("the bridge closed the connection")
+        self._end(_CLOSED)
 
     def _end(self, why: str) -> None:
         if self.lost:
             return
         self.lost = True
-        self._why = why
-        if self._watch:
-            self._watch.cancel()
-        if self._calls is not None:
-            self._calls.fail(why)
+        self.why = why
+        if self._timer:
+            self._timer.cancel()
+        for call, error in self._channel.fail_all(why) if self._channel else ():
+            self._failed(call, error)
         self._writable.set()
+        self._greeted.set()
+        self._quiet.set()
         if self._transport:
             self._transport.abort()
         if self.agreed:

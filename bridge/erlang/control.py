@@ -41,7 +41,8 @@ class Message(NamedTuple):
     """A control tuple, its operation first, and the message that some operations carry."""
 
     control: tuple[Term, ...]
-    payload: Term = None
+    payload: Term | EtfError = None
+    """An error where it cannot be read; it costs what the message is about, and nothing else."""
 
 
 def read(data: bytes, pos: int = 0, end: int | None = None, limits: Limits = DEFAULT_LIMITS) -> Message:
@@ -53,19 +54,22 @@ def read(data: bytes, pos: int = 0, end: int | None = None, limits: Limits = DEF
     if end is None:
         end = len(data)
     if data[pos : pos + 2] != b"p\x83":
-        raise EtfError("a distribution frame that is no pass-through message")
+        raise EtfError("a distribution frame that is not a pass-through message")
     control, pos = decode(data, pos + 2, limits, end)
     if control.__class__ is not tuple or not control or control[0].__class__ is not int:
-        raise EtfError("a control message that is no tuple with an operation")
+        raise EtfError("a control message that is not a tuple with an operation")
     if traced := _TRACED.get(control[0]):
         control = (traced, *control[1:-1])
     if pos == end:
         return Message(control)
-    if data[pos] != 131:
-        raise EtfError("a payload that is no term")
-    payload, pos = decode(data, pos + 1, limits, end)
-    if pos != end:
-        raise EtfError("bytes after a payload")
+    try:
+        if data[pos] != 131:
+            raise EtfError("a payload without the version number of a term")
+        payload, pos = decode(data, pos + 1, limits, end)
+        if pos != end:
+            raise EtfError("there are bytes after a payload")
+    except EtfError as error:
+        return Message(control, error)
     return Message(control, payload)
 
 

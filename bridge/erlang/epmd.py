@@ -16,14 +16,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 DEFAULT_PORT: Final = 4369
-HIDDEN: Final = 72
 DISTRIBUTION_VERSION: Final = 6
-_NAMES_REQ, _ALIVE2_REQ, _PORT_PLEASE2_REQ = 110, 120, 122
-_ALIVE2_X_RESP, _PORT2_RESP, _ALIVE2_RESP = 118, 119, 121
+_NAMES_REQ, _PORT_PLEASE2_REQ, _PORT2_RESP = 110, 122, 119
 
 _PORT2: Final = Struct(">HBBHH")
-_ALIVE: Final = Struct(">BHBBHHH")
-_LISTED: Final = re.compile(r"name (\S+) at port (\d+)")
+_LISTED: Final = re.compile(r"name (\S{1,255}) at port (\d{1,5})")
 
 
 class NodePort(NamedTuple):
@@ -77,38 +74,6 @@ def read_names(answer: bytes) -> dict[str, int]:
         raise EtfError("that is not an answer of EPMD")
     listed = answer[4:].decode(errors="replace")  # after the port of EPMD itself
     return {name: int(port) for name, port in _LISTED.findall(listed)}
-
-
-def alive(name: str, port: int) -> bytes:
-    """ALIVE2_REQ: register as a hidden node that listens on `port`; it holds while the socket is open."""
-    raw = name.encode()
-    fixed = _ALIVE.pack(_ALIVE2_REQ, port, HIDDEN, 0, DISTRIBUTION_VERSION, DISTRIBUTION_VERSION, len(raw))
-    return _request(fixed + raw + b"\0\0")
-
-
-def creation_size(head: bytes) -> int:
-    """How many bytes follow the first two of an answer to ALIVE2_REQ that grants the name.
-
-    Raises:
-        EtfError: not an answer of EPMD.
-    """
-    if head[:1] not in {bytes([_ALIVE2_X_RESP]), bytes([_ALIVE2_RESP])}:
-        raise EtfError("that is not an answer of EPMD")
-    return 4 if head[0] == _ALIVE2_X_RESP else 2
-
-
-def read_alive(answer: bytes) -> int | None:
-    """The creation that EPMD gave, or None where the name is taken.
-
-    Raises:
-        EtfError: not an answer of EPMD.
-    """
-    size = creation_size(answer)
-    if answer[1:2] != b"\0":
-        return None
-    if len(answer) != 2 + size:
-        raise EtfError("EPMD's answer is cut short")
-    return int.from_bytes(answer[2:], "big")
 
 
 def _request(body: bytes) -> bytes:

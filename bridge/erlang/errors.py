@@ -1,19 +1,18 @@
 """What can go wrong between the bridge and a node: one class per cause, each with the likely cause and the remedy.
 
 ErlangError
-├── EtfError                    bytes that are no term, or a value that no term can hold
+├── EtfError                    bytes that do not make a term, or a value that no term can hold
 ├── BadNodeName                 a node name that cannot be used, or short and long names mixed
 ├── ConnectError                no connection
 │   ├── UnresolvableHost        the host name has no address
 │   ├── NoEpmd                  nothing answers where EPMD should
 │   ├── UnknownNode             EPMD knows no such node
-│   ├── Refused                 nothing listens on the node's port
+│   ├── PortRefused             nothing listens on the node's port
 │   ├── PhaseTimeout            a phase of connecting took too long
 │   ├── BadCookie               the peer closed where its digest was due, or its own digest is wrong
+│   ├── SilentPort              the port closes before anything is said
 │   ├── NotAllowed              the peer refuses this name or lacks a flag
-│   ├── NameConflict            our node name is in use
-│   │   └── Simultaneous        both sides connect at the same time, and the peer's attempt goes on
-│   ├── NotRegistered           the EPMD of this host does not take our name
+│   ├── NameTaken               another program has taken our name over
 │   ├── WrongNode               another node listens there
 │   ├── TlsExpected             the peer wants TLS
 │   ├── TlsNotExpected          the peer does not speak TLS
@@ -27,11 +26,13 @@ ErlangError
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from bridge.errors import BridgeError, ExitCode
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bridge.erlang.terms import Term
 
 
@@ -42,145 +43,169 @@ class ErlangError(BridgeError):
 
 
 class EtfError(ErlangError):
-    """Bytes that are no term within the limits, or a value that no term can hold."""
+    """Bytes that do not make a term within the limits, or a value that no term can hold."""
 
 
 class BadNodeName(ErlangError):
     """A node name that cannot be used."""
 
 
+HOST, EPMD, PORT, TLS, HANDSHAKE, COOKIE = "host name", "EPMD", "distribution port", "TLS", "handshake", "cookie"
+PHASES: Final = (HOST, EPMD, PORT, TLS, HANDSHAKE, COOKIE)
+"""The phases of connecting, in their order."""
+
+
 class ConnectError(ErlangError):
-    """No connection to a node; `node` is its name."""
+    """No connection to a node; `node` is its name.
 
-    what: str = "cannot be reached"
-    remedy: str = ""
+    Args:
+        node: the name.
+        detail: the cause, as far as it is known.
+        phase: which phase failed, where it is another one than this class usually stands for.
+    """
 
-    def __init__(self, node: str, detail: str = "") -> None:
+    problem: ClassVar[str] = "cannot be reached"
+    advice: ClassVar[str] = ""
+    at: ClassVar[str] = HANDSHAKE
+    """The phase that fails with this error."""
+
+    def __init__(self, node: str, detail: str = "", *, phase: str = "") -> None:
         self.node = node
-        self.detail = detail
-        text = f"node {node} {self.what}"
-        super().__init__(f"{text}: {detail}" if detail else text, self.remedy)
+        what = f"node {node} {self.problem}"
+        # the detail may be what any program says at a node's port
+        detail = detail.replace("\n", "\\n")
+        super().__init__(f"{what}: {detail}" if detail else what, self.advice, phase=phase or self.at)
 
 
 class UnresolvableHost(ConnectError):
     """The host name has no address."""
 
-    what = "has a host that does not resolve"
-    remedy = "check the name after the @ and DNS or /etc/hosts on this machine"
+    problem = "has a host that does not resolve"
+    advice = "check the name after the @ and DNS or /etc/hosts on this machine"
+    at = HOST
 
 
 class NoEpmd(ConnectError):
     """Nothing answers where EPMD should."""
 
-    what = "cannot be looked up, no EPMD answers"
-    remedy = (
+    problem = "cannot be looked up, no EPMD answers"
+    advice = (
         "is the node running there, and is the EPMD port (ERL_EPMD_PORT, 4369) open? Without EPMD give name@host:port"
     )
+    at = EPMD
 
 
 class UnknownNode(ConnectError):
     """EPMD runs, but knows no such node."""
 
-    what = "is not registered with the EPMD of its host"
-    remedy = "check the name before the @ (epmd -names lists them) and that the node is running"
+    problem = "is not registered with the EPMD of its host"
+    advice = "check the name before the @ and that the node is running"
+    at = EPMD
+
+    def __init__(self, node: str, listed: Sequence[str] = ()) -> None:
+        names = f"it lists {', '.join(listed[:8])}" if listed else "it lists no node at all"
+        super().__init__(node, names)
 
 
-class Refused(ConnectError):
+class PortRefused(ConnectError):
     """Nothing listens on the node's port."""
 
-    what = "refuses the connection to its distribution port"
-    remedy = "is the port right and open in the firewall (inet_dist_listen_min, inet_dist_listen_max)?"
+    problem = "refuses the connection to its distribution port"
+    advice = "is the port right and open in the firewall (inet_dist_listen_min, inet_dist_listen_max)?"
+    at = PORT
 
 
 class PhaseTimeout(ConnectError):
-    """A phase of connecting took longer than its deadline; `detail` begins with it, as `Dial.phase` names it."""
+    """A phase of connecting took longer than its deadline."""
 
-    what = "did not answer in time"
-    remedy = "a firewall that drops packets and a stopped node look like this"
+    problem = "did not answer in time"
+    advice = "a firewall that drops packets and a stopped node look like this"
 
 
 class BadCookie(ConnectError):
     """The peer closed where its digest was due, which is all that a node says of a wrong cookie."""
 
-    what = "closed the connection during authentication"
-    remedy = "most likely the cookie is wrong: compare with erlang:get_cookie() in the node"
+    problem = "closed the connection during authentication"
+    advice = "most likely the cookie is wrong: compare with erlang:get_cookie() in the node"
+    at = COOKIE
+
+
+class SilentPort(ConnectError):
+    """The port took the connection and closed it at once."""
+
+    problem = "closed the connection before it said anything"
+    advice = "a proxy before a port that nothing listens on looks like this, and a node that is starting or stopping"
 
 
 class NotAllowed(ConnectError):
     """The peer refuses the connection and says no more; the reason is in its own log."""
 
-    what = "does not allow the connection"
-    remedy = "its log has the reason: short against long names, net_kernel:allow/1, or a missing protocol flag"
+    problem = "does not allow the connection"
+    advice = "its log has the reason: short against long names, net_kernel:allow/1, or a missing protocol flag"
 
 
-class NameConflict(ConnectError):
-    """Another program has our node name; `node` is that name."""
+class NameTaken(ConnectError):
+    """Another program has taken our name over at this peer; we do not fight for it."""
 
-    what = "is a name that is in use"
-    remedy = "is a second bridge running on this host? Give each its own --name"
-
-
-class Simultaneous(NameConflict):
-    """The peer refuses our attempt because an attempt of its own, to a node of our name, goes on."""
-
-    what = "refused our name for now"
-    remedy = "is a second bridge running? Give each its own --name"
-
-
-class NotRegistered(ConnectError):
-    """The EPMD of this host does not answer; `node` is our name."""
-
-    what = "cannot be registered with the EPMD of this host"
-    remedy = "start it (epmd -daemon), and check ERL_EPMD_PORT"
+    problem = "is connected to another program of our name"
+    advice = "is a second bridge running? Give each its own --name or bridge.name"
 
 
 class WrongNode(ConnectError):
     """The node that listens there has another name, and nodes are told apart by their names."""
 
-    what = "is not the node that answers there"
-    remedy = "call it by the name that it gives itself, as node() in it prints it"
+    problem = "is not the node that answers there"
+    advice = "call it by the name that it gives itself; short and long names do not mix"
+
+    def __init__(self, node: str, name: str) -> None:
+        self.name = name
+        super().__init__(node, f"it calls itself {name}")
 
 
 class TlsExpected(ConnectError):
     """The peer speaks TLS on its distribution port, and we do not."""
 
-    what = "expects TLS"
-    remedy = "set [bridge.tls] (the node runs with -proto_dist inet_tls)"
+    problem = "expects TLS"
+    advice = "set [bridge.tls] (the node runs with -proto_dist inet_tls)"
+    at = TLS
 
 
 class TlsNotExpected(ConnectError):
     """We speak TLS, and the peer does not."""
 
-    what = "does not speak TLS on its distribution port"
-    remedy = "remove [bridge.tls], or start the node with -proto_dist inet_tls"
+    problem = "does not speak TLS on its distribution port"
+    advice = "remove [bridge.tls], or start the node with -proto_dist inet_tls"
+    at = TLS
 
 
 class CertificateError(ConnectError):
     """A certificate was refused, by us or by the peer."""
 
-    what = "cannot be trusted over TLS"
-    remedy = "check cacertfile, certfile and keyfile of [bridge.tls], and the dates and names in the certificates"
+    problem = "cannot be trusted over TLS"
+    advice = "check cacertfile, certfile and keyfile of [bridge.tls], and the dates and names in the certificates"
+    at = TLS
 
 
 class ProtocolViolation(ConnectError):
     """The peer said what no node says."""
 
-    what = "does not speak the Erlang distribution protocol as expected"
-    remedy = "is this the distribution port of a node of OTP 25 or newer?"
+    problem = "does not speak the Erlang distribution protocol as expected"
+    advice = "is this the distribution port of a node of OTP 25 or newer?"
 
 
 class CallError(ErlangError):
     """Connected, but no result of a call; `node` is the callee's."""
 
-    def __init__(self, node: str, message: str) -> None:
+    def __init__(self, node: str, message: str, remedy: str = "") -> None:
         self.node = node
-        super().__init__(f"node {node} {message}")
+        super().__init__(f"node {node} {message}", remedy)
 
 
 class NodeDown(CallError):
     """The connection was lost with the call in flight; whether the call was made is not known."""
 
     def __init__(self, node: str, detail: str) -> None:
+        self.detail = detail
         super().__init__(node, f"went down during a call: {detail}")
 
 
@@ -188,7 +213,7 @@ class CallTimeout(CallError):
     """No answer within the deadline; the call was cancelled in the node."""
 
     def __init__(self, node: str, seconds: float) -> None:
-        super().__init__(node, f"did not answer a call within {seconds:g} s; is it overloaded?")
+        super().__init__(node, f"did not answer a call within {seconds:g} s", "is it overloaded?")
 
 
 class RemoteError(CallError):
@@ -209,10 +234,10 @@ _PASSING: Final = (
     UnresolvableHost,
     NoEpmd,
     UnknownNode,
-    Refused,
+    PortRefused,
+    SilentPort,
     PhaseTimeout,
-    NameConflict,
-    NotRegistered,
+    NameTaken,
     NodeDown,
     CallTimeout,
 )

@@ -67,7 +67,7 @@ def answer(message: Message, registered: Container[str]) -> list[bytes] | Reques
 
 def _sent(name: str, payload: Term, registered: Container[str]) -> list[bytes] | Request:
     match payload:
-        case (Atom() as call, (Pid() as caller, Reference() | ImproperList(tail=Reference()) as tag), request) if (
+        case (Atom() as call, (Pid() as caller, (Reference() | ImproperList() | (Reference(), _)) as tag), request) if (
             call == _GEN_CALL
         ):
             if name in registered:
@@ -80,14 +80,22 @@ def _sent(name: str, payload: Term, registered: Container[str]) -> list[bytes] |
 
 
 def failed(request: Request, reason: Term) -> bytes:
-    """What a caller gets whose request failed: the exit that it monitors the name for."""
+    """What a caller gets whose request failed: the exit that it monitors the name for, where its tag names that."""
     tag = request.tag
-    reference = tag.tail if isinstance(tag, ImproperList) else tag
-    return control.write(control.MONITOR_P_EXIT, Atom(request.name), request.caller, reference, reason)
+    monitor = tag.tail if isinstance(tag, ImproperList) else tag
+    if not isinstance(monitor, Reference):
+        return reply(request.caller, tag, (_ERROR, reason))
+    return control.write(control.MONITOR_P_EXIT, Atom(request.name), request.caller, monitor, reason)
 
 
 def reply(caller: Pid, tag: Term, result: Term) -> bytes:
-    """The answer to a `gen_server:call`: to the caller's alias where its tag has one, else to the caller."""
-    if isinstance(tag, ImproperList) and isinstance(tag.tail, Reference):
-        return control.write_with((tag, result), control.ALIAS_SEND, caller, tag.tail)
+    """The answer to a `gen_server:call`: to the caller's alias where its tag has one, else to the caller.
+
+    A tag is a reference, `[alias | Reference]`, or that of a `gen_server:multi_call`: `{Reference, Node}`, or
+    `[[alias | Reference] | Monitor]` in later releases. Source: gen.erl, gen_server.erl.
+    """
+    if isinstance(tag, ImproperList):
+        inner = tag.items[0] if isinstance(tag.items[0], ImproperList) else tag
+        if isinstance(inner.tail, Reference):
+            return control.write_with((tag, result), control.ALIAS_SEND, caller, inner.tail)
     return control.write_with((tag, result), control.SEND, Atom(""), caller)

@@ -1,6 +1,6 @@
-"""The version 6 handshake in both directions, as machines without I/O: frames in, frames out.
+"""The version 6 handshake of the side that connects, as a machine without I/O: frames in, frames out.
 
-    initiator                       acceptor
+    we                              the node
     N flags creation name     ──▶
                               ◀──   s status      (ok, ok_simultaneous, nok, not_allowed, alive, named:)
     s true | false            ──▶                                   (after alive only)
@@ -14,11 +14,20 @@ Source: "Distribution Handshake" of the Erlang Distribution Protocol chapter.
 
 from __future__ import annotations
 
+from enum import Enum
 from struct import Struct, error
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from bridge.erlang import flags
-from bridge.erlang.errors import BadCookie, ConnectError, NotAllowed, ProtocolViolation, Simultaneous, WrongNode
+from bridge.erlang.errors import (
+    BadCookie,
+    ConnectError,
+    NameTaken,
+    NotAllowed,
+    ProtocolViolation,
+    SilentPort,
+    WrongNode,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,6 +51,15 @@ class Agreed(NamedTuple):
     """What both sides can do."""
 
 
+class Expects(Enum):
+    """What the machine waits for; the value names it in errors."""
+
+    STATUS = "status"
+    CHALLENGE = "challenge"
+    DIGEST = "digest"
+    NOTHING = "end"
+
+
 def digest(cookie: Secret, challenge: int) -> bytes:
     """md5(cookie ++ decimal(challenge)), 16 bytes; the protocol has no other digest."""
     import hashlib  # noqa: PLC0415 - 5 ms that only a connection needs
@@ -60,10 +78,12 @@ def _same(left: bytes, right: bytes) -> bool:
     return hmac.compare_digest(left, right)
 
 
-class Initiator:
-    """Our side when we connect: `start` gives the first frame, `receive` the answer to each frame until `agreed`."""
+class Handshake:
+    """`start` gives the first frame, `receive` the answer to each frame until `agreed`."""
 
-    def __init__(self, peer: str, own: str, creation: int | None, cookie: Secret, challenge: int) -> None:
+    def __init__(
+        self, peer: str, own: str, creation: int | None, cookie: Secret, challenge: int, *, take_over: bool = True
+    ) -> None:
         """Prepare a handshake.
 
         Args:
@@ -72,16 +92,25 @@ class Initiator:
             creation: our 32-bit creation, or None to be lent a name (NAME_ME).
             cookie: the shared secret.
             challenge: 32 random bits.
+            take_over: whether to replace a connection that the peer has under our name already.
         """
         self.agreed: Agreed | None = None
-        self.waits_for = "status"
+        self.expects = Expects.STATUS
         self._peer = peer
         self._own = own
         self._creation = creation or 0
         self._lent = creation is None
         self._cookie = cookie
         self._challenge = challenge
-        self._met: tuple[str, int, int] | None = None
+        self._take_over = take_over
+        self._peer_creation = self._flags = 0
+        self._transitions: dict[Expects, tuple[Callable[[bytes], bytes | None], Expects]] = {
+            Expects.STATUS: (self._status, Expects.CHALLENGE),
+            Expects.CHALLENGE: (self._challenged, Expects.DIGEST),
+            Expects.DIGEST: (self._acknowledged, Expects.NOTHING),
+            Expects.NOTHING: (self._too_much, Expects.NOTHING),
+        }
+        """How each frame is read, and what is expected after it."""
 
     def start(self) -> bytes:
         """The first frame: our name, or the request to be lent one."""
@@ -95,27 +124,26 @@ class Initiator:
         Raises:
             ConnectError: the peer refuses, has another cookie, or breaks the protocol.
         """
+        read, then = self._transitions[self.expects]
         try:
-            if self.waits_for == "status":
-                return self._status(frame)
-            if self.waits_for == "challenge":
-                return self._challenged(frame)
-            self._acknowledged(frame)
+            answer = read(frame)
         except (error, UnicodeDecodeError, IndexError) as broken:
-            raise ProtocolViolation(self._peer, f"a broken {self.waits_for} message") from broken
-        return None
+            raise ProtocolViolation(self._peer, f"a broken {self.expects.value} message") from broken
+        self.expects = then
+        return answer
 
     def closed(self) -> ConnectError:
         """What it means that the peer closed now."""
-        if self.waits_for == "digest":
+        if self.expects is Expects.DIGEST:
             return BadCookie(self._peer)
-        return NotAllowed(self._peer, f"closed where its {self.waits_for} was due")
+        if self.expects is Expects.STATUS:
+            return SilentPort(self._peer)
+        return NotAllowed(self._peer, f"closed where its {self.expects.value} was due")
 
     def _status(self, frame: bytes) -> bytes | None:
         if frame[:1] != b"s":
             raise ProtocolViolation(self._peer, "no status message")
         status = frame[1:]
-        self.waits_for = "challenge"
         if status in {b"ok", b"ok_simultaneous"} and not self._lent:
             return None
         if status.startswith(b"named:") and self._lent:
@@ -124,10 +152,12 @@ class Initiator:
             self._creation = int.from_bytes(status[8 + size : 12 + size], "big")
             return None
         if status == b"alive":
-            # The peer has not noticed yet that our last connection is gone; this one replaces it.
+            if not self._take_over:
+                raise NameTaken(self._peer)
+            # The peer has not noticed yet that our last connection is lost; this one replaces it.
             return b"strue"
         if status == b"nok":
-            raise Simultaneous(self._peer, "it is connecting to a node of our name itself")
+            raise NameTaken(self._peer, "it is connecting to a node of our name itself")
         raise NotAllowed(self._peer, f"status {status[:32].decode('latin-1')}")
 
     def _challenged(self, frame: bytes) -> bytes:
@@ -136,91 +166,17 @@ class Initiator:
         if tag != ord("N") or len(name.encode()) != size:
             raise ProtocolViolation(self._peer, "no challenge message")
         if name != self._peer:
-            raise WrongNode(self._peer, f"it calls itself {name}")
+            raise WrongNode(self._peer, name)
         if lacking := flags.missing(theirs):
             raise NotAllowed(self._peer, f"it lacks the protocol flags {lacking:#x}; OTP 24 is the oldest supported")
-        self._met = (name, creation, flags.complete(theirs) & flags.OURS)
-        self.waits_for = "digest"
+        self._peer_creation = creation
+        self._flags = flags.complete(theirs) & flags.OURS
         return _REPLY.pack(ord("r"), self._challenge, digest(self._cookie, challenge))
 
     def _acknowledged(self, frame: bytes) -> None:
         if frame[:1] != b"a" or not _same(frame[1:], digest(self._cookie, self._challenge)):
             raise BadCookie(self._peer, "its own digest is wrong")
-        assert self._met
-        name, creation, agreed = self._met
-        self.agreed = Agreed(self._own, self._creation, name, creation, agreed)
+        self.agreed = Agreed(self._own, self._creation, self._peer, self._peer_creation, self._flags)
 
-
-class Acceptor:
-    """Our side when a node connects to us. Each `receive` gives the frames to send, until `agreed`."""
-
-    def __init__(self, own: str, creation: int, cookie: Secret, challenge: int, status: Callable[[str], str]) -> None:
-        """Prepare to be called.
-
-        Args:
-            own: our name.
-            creation: our creation.
-            cookie: the shared secret.
-            challenge: 32 random bits.
-            status: decides by the peer's name: ok, ok_simultaneous, nok, not_allowed or alive.
-        """
-        self.agreed: Agreed | None = None
-        self.waits_for = "name"
-        self._own = own
-        self._creation = creation
-        self._cookie = cookie
-        self._challenge = challenge
-        self._decide = status
-        self._peer = ("", 0, 0)
-
-    def receive(self, frame: bytes) -> list[bytes]:
-        """Take the peer's next frame, give ours.
-
-        Raises:
-            ConnectError: the peer has another cookie, lacks a flag, or breaks the protocol.
-        """
-        try:
-            if self.waits_for == "name":
-                return self._named(frame)
-            if self.waits_for == "alive":
-                return self._alive(frame)
-            if self.waits_for == "reply":
-                return self._replied(frame)
-        except (error, UnicodeDecodeError, IndexError) as broken:
-            raise ProtocolViolation(self._peer[0] or "?", f"a broken {self.waits_for} message") from broken
-        raise ProtocolViolation(self._peer[0], "it goes on after it was refused")
-
-    def _named(self, frame: bytes) -> list[bytes]:
-        tag, theirs, creation, size = _NAME.unpack_from(frame)
-        name = frame[_NAME.size : _NAME.size + size].decode()
-        if tag != ord("N") or len(name.encode()) != size:
-            raise ProtocolViolation("?", "no name message of handshake version 6")
-        self._peer = (name, creation, flags.complete(theirs) & flags.OURS)
-        fit = "@" in name and name != self._own and not flags.missing(theirs)
-        status = self._decide(name) if fit else "not_allowed"
-        if status in {"ok", "ok_simultaneous"}:
-            self.waits_for = "reply"
-            return [b"s" + status.encode(), self._question()]
-        if status == "alive":
-            self.waits_for = "alive"
-            return [b"salive"]
-        self.waits_for = "nothing"
-        return [b"s" + status.encode()]
-
-    def _alive(self, frame: bytes) -> list[bytes]:
-        if frame != b"strue":
-            raise NotAllowed(self._peer[0], "it keeps its older connection")
-        self.waits_for = "reply"
-        return [self._question()]
-
-    def _question(self) -> bytes:
-        raw = self._own.encode()
-        return _CHALLENGE.pack(ord("N"), flags.OURS, self._challenge, self._creation, len(raw)) + raw
-
-    def _replied(self, frame: bytes) -> list[bytes]:
-        tag, challenge, theirs = _REPLY.unpack(frame)
-        if tag != ord("r") or not _same(theirs, digest(self._cookie, self._challenge)):
-            raise BadCookie(self._peer[0])
-        name, creation, agreed = self._peer
-        self.agreed = Agreed(self._own, self._creation, name, creation, agreed)
-        return [b"a" + digest(self._cookie, challenge)]
+    def _too_much(self, _: bytes) -> None:
+        raise ProtocolViolation(self._peer, "it goes on after the handshake")

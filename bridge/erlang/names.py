@@ -30,11 +30,11 @@ class NodeName(NamedTuple):
             BadNodeName: any other form, and letters beyond ASCII, which nodes refuse in the handshake.
         """
         if not text.isascii():
-            raise BadNodeName(f"{text!r} is not a node name; nodes refuse names with other than ASCII letters")
+            raise BadNodeName(f"{text!r} is not a node name", "nodes refuse names with other than ASCII letters")
         match = _NAME.fullmatch(text)
         port = int(match["port"]) if match and match["port"] else None
         if not match or (port is not None and not 0 < port < 65_536):
-            raise BadNodeName(f"{text!r} is not a node name; it should be name@host or name@host:port")
+            raise BadNodeName(f"{text!r} is not a node name", "it should be name@host or name@host:port")
         return cls(match["name"], match["ipv6"] or match["host"].strip("[]"), port)
 
     @property
@@ -54,4 +54,4 @@ def check_style(own: NodeName, peer: NodeName) -> None:
     """
     if own.long != peer.long:
         needed = "a long name (-name, a host with a dot)" if peer.long else "a short name (-sname, a host without dots)"
-        raise BadNodeName(f"{own} cannot talk to {peer}: short and long names do not mix; give the bridge {needed}")
+        raise BadNodeName(f"{own} cannot talk to {peer}: short and long names do not mix", f"give the bridge {needed}")

@@ -1,4 +1,4 @@
-"""A hidden node: connections on demand, calls to many nodes, and an answer to whoever calls it."""
+"""A hidden node that calls out: connections on demand, calls to many nodes, and an answer to whoever calls it back."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import socket
 from typing import TYPE_CHECKING, Final
 
 from bridge.erlang import epmd, guest
+from bridge.erlang.channel import Channel
 from bridge.erlang.connection import Connection
 from bridge.erlang.dial import Dial
 from bridge.erlang.errors import BadNodeName, ErlangError
 from bridge.erlang.etf_decode import DEFAULT_LIMITS, Limits
-from bridge.erlang.handshake import Acceptor, Initiator
-from bridge.erlang.listener import Listener
+from bridge.erlang.handshake import Handshake
 from bridge.erlang.names import NodeName, check_style
 from bridge.erlang.peer import Peer
 from bridge.erlang.terms import Atom
@@ -23,10 +23,12 @@ from bridge.log import Line
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
     from types import TracebackType
     from typing import Self
 
+    from bridge.erlang.dial import Observer
+    from bridge.erlang.handshake import Agreed
     from bridge.erlang.terms import Term
     from bridge.erlang.tls import TlsOptions
     from bridge.secret import Secret
@@ -42,7 +44,8 @@ REQUESTS: Final = 100
 class Node:
     """A hidden Erlang node. `async with Node(...)` closes its connections at the end.
 
-    With `name` None each peer lends a name: nothing is left behind in it, however often the program runs.
+    Nothing listens: peers call back over the connections that it has made. With `name` None each peer lends a name:
+    nothing is left behind in it, however often the program runs.
     """
 
     def __init__(
@@ -52,9 +55,10 @@ class Node:
         *,
         epmd_port: int | None = None,
         tls: TlsOptions | None = None,
-        tls_server: TlsOptions | None = None,
         limits: Limits = DEFAULT_LIMITS,
         environ: Mapping[str, str] = os.environ,
+        on_up: Callable[[str], None] | None = None,
+        on_down: Callable[[str, str], None] | None = None,
     ) -> None:
         """Prepare a node; no connection is made before the first call.
 
@@ -63,9 +67,10 @@ class Node:
             cookie: the cluster's cookie.
             epmd_port: EPMD's port on every host; ERL_EPMD_PORT or 4369 by default.
             tls: TLS options of a cluster with `-proto_dist inet_tls`.
-            tls_server: those of the listening side, if they are others.
             limits: of the terms that peers send.
             environ: the environment, for ERL_EPMD_PORT.
+            on_up: called with the name of each peer that it has connected to.
+            on_down: called with the name of each peer that it has lost, and the reason.
 
         Raises:
             BadNodeName: `name` cannot be a node's name.
@@ -75,14 +80,14 @@ class Node:
         self._cookie = cookie
         self._epmd_port = epmd_port or epmd.epmd_port(environ)
         self._tls = tls
-        self._tls_server = tls_server or tls
         self._limits = limits
+        self._on_up = on_up
+        self._on_down = on_down
         self._context: ssl.SSLContext | None = None
         self._peers: dict[str, Peer] = {}
         self._known: dict[NodeName | str, Peer] = {}
         self._handlers: dict[str, Handler] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._listener: Listener | None = None
 
     @property
     def name(self) -> str | None:
@@ -91,8 +96,18 @@ class Node:
 
     @property
     def creation(self) -> int:
-        """Which life of our name this is; the EPMD gives it when we listen."""
+        """Which life of our name this is."""
         return self._creation
+
+    @property
+    def name_taken(self) -> bool:
+        """Whether a peer has said that another program has our name."""
+        return any(peer.taken for peer in self._peers.values())
+
+    @property
+    def known(self) -> list[str]:
+        """The names of the peers of which anything is kept, connected or not."""
+        return list(self._peers)
 
     async def __aenter__(self) -> Self:
         return self
@@ -103,15 +118,11 @@ class Node:
         await self.close()
 
     async def close(self) -> None:
-        """Stop listening and close every connection; calls in flight fail with NodeDown."""
-        if self._listener:
-            await self._listener.close()
+        """Close every connection; calls in flight fail with NodeDown, and their processes are killed."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        for peer in list(self._peers.values()):
-            await peer.close()
-        await asyncio.sleep(0)  # lets asyncio close the sockets
+        await asyncio.gather(*(peer.close() for peer in self._peers.values()))
 
     # calls
 
@@ -163,80 +174,90 @@ class Node:
 
         return dict(zip(peers, await asyncio.gather(*map(one, peers)), strict=True))
 
-    async def connect(self, peer: NodeName | str, *, timeout: float) -> None:  # noqa: ASYNC109
+    async def connect(
+        self,
+        peer: NodeName | str,
+        *,
+        timeout: float,  # noqa: ASYNC109
+        observe: Observer | None = None,
+    ) -> None:
         """Connect to a node, if there is no connection yet.
 
+        Args:
+            peer: the node.
+            timeout: seconds for it.
+            observe: is told each phase of the attempt that has succeeded, and what it saw.
+
         Raises:
-            BadNodeName, ConnectError: as for `call`.
+            BadNodeName, ConnectError: as for `call`; its `phase` is the one that failed.
         """
-        await self._peer(peer).connected(asyncio.get_running_loop().time() + timeout)
+        to = self._peer(peer)
+        to.observe = observe
+        await to.connected(asyncio.get_running_loop().time() + timeout)
 
     def incarnation(self, peer: NodeName | str) -> int | None:
         """The creation of a connected peer, which differs in each life of that node; None where it is not connected."""
-        known = self._peers.get(str(peer)) or self._known.get(peer)
-        agreed = known.connection.agreed if known and known.connection else None
+        agreed = self._agreed(peer)
         return agreed.peer_creation if agreed else None
 
     def known_as(self, peer: NodeName | str) -> str | None:
         """The name by which a connected peer knows us: our own, or the one that it lent us."""
-        known = self._peers.get(str(peer)) or self._known.get(peer)
-        agreed = known.connection.agreed if known and known.connection else None
+        agreed = self._agreed(peer)
         return agreed.own_name if agreed else None
+
+    def _agreed(self, peer: NodeName | str) -> Agreed | None:
+        known = self._peers.get(str(peer)) or self._known.get(peer)
+        return known.connection.agreed if known and known.connection else None
 
     def connected(self) -> list[str]:
         """The names of the peers that are connected."""
         return [name for name, peer in self._peers.items() if peer.connection]
 
-    def forget(self) -> None:
-        """Forget the peers that are not connected, and with them how long to wait before trying them again.
+    def forget(self, keep: Collection[str] = ()) -> None:
+        """Forget the peers that are not connected, and how long to wait before trying any of them again.
 
         For a program with a rhythm of its own; the names of nodes that are no more would otherwise be kept for ever.
+
+        Args:
+            keep: the names of peers to go on with; whether another program has our name there is not forgotten.
         """
-        self._peers = {name: peer for name, peer in self._peers.items() if not peer.idle}
-        self._known = {name: peer for name, peer in self._known.items() if not peer.idle}
+        for peer in self._peers.values():
+            if peer.idle:
+                peer.retry_now()
+        kept = {name: peer for name, peer in self._peers.items() if name in keep or not peer.idle}
+        self._known = {name: peer for name, peer in self._known.items() if str(peer.name) in kept}
+        self._peers = kept
 
     # connections
 
     def _peer(self, peer: NodeName | str) -> Peer:
         to = peer if isinstance(peer, NodeName) else NodeName.parse(peer)
-        found = self._remembered(to)
-        if to.port:
-            found.name = to
-        found.called = True
-        self._known[peer] = found
-        return found
+        known = self._peers.setdefault(str(to), Peer(to, self._dial))
+        known.name = to  # with its port, or without one that was given before
+        self._known[peer] = known
+        return known
 
-    def _remembered(self, name: NodeName) -> Peer:
-        return self._peers.setdefault(str(name), Peer(name, self._dial))
-
-    def _dial(self, to: NodeName) -> Dial:
-        own = self._name
+    def _dial(self, peer: Peer) -> Dial:
+        own, to = self._name, peer.name
         if own:
             check_style(own, to)
             if str(own) == str(to):
-                raise BadNodeName(f"{own} is the bridge's own name; give it another one with --name")
+                raise BadNodeName(f"{own} is the bridge's own name", "give it another one with --name")
+        context = self._client_context()
 
-        def make() -> Connection:
+        def channel(now: float) -> Channel:
             name = str(own) if own else _own_host(long=to.long)
             creation = self._creation if own else None
-            machine = Initiator(str(to), name, creation, self._cookie, secrets.randbits(32))
-            return self._connection(str(to), machine)
+            challenge = secrets.randbits(32)
+            handshake = Handshake(str(to), name, creation, self._cookie, challenge, take_over=not peer.yields)
+            registered = self._handlers.keys()
+            tls = context is not None
+            return Channel(str(to), handshake, tls=tls, now=now, registered=registered, limits=self._limits)
 
-        return Dial(to, self._epmd_port, make, self._client_context())
+        def make() -> Connection:
+            return Connection(str(to), channel, self._requested, self._lost, self._on_up)
 
-    def _connection(
-        self, name: str, machine: Initiator | Acceptor, on_ready: Callable[[Connection], None] | None = None
-    ) -> Connection:
-        return Connection(
-            name,
-            machine,
-            tls=self._tls is not None,
-            on_request=self._requested,
-            on_lost=self._lost,
-            on_ready=on_ready,
-            registered=self._handlers.keys(),
-            limits=self._limits,
-        )
+        return Dial(to, self._epmd_port, make, context=context, observe=peer.observe)
 
     def _client_context(self) -> ssl.SSLContext | None:
         if self._tls and self._context is None:
@@ -246,73 +267,13 @@ class Node:
         return self._context
 
     def _lost(self, connection: Connection) -> None:
-        if self._listener:
-            self._listener.forget(connection)
         peer = self._peers.get(connection.peer)
         if peer:
             peer.lose(connection)
-            if not peer.called and not peer.connection:
-                del self._peers[connection.peer]
+        if connection.agreed and self._on_down:
+            self._on_down(connection.peer, connection.why)
 
-    # the listening side
-
-    async def listen(self, host: str | None, port: int = 0, *, publish: bool = True) -> int:
-        """Take connections from peers, so that they can ping and call us first.
-
-        Args:
-            host: the address to listen on, as "127.0.0.1" or "::1"; None is every address, as `erl` does it.
-            port: the port, or 0 for a free one.
-            publish: whether the EPMD of this host is told, and told again after it restarts.
-
-        Returns:
-            The port.
-
-        Raises:
-            BadNodeName: the node has no name of its own.
-            NameConflict: another node of this host is registered under our name.
-            NotRegistered: no EPMD answers on this host.
-            OSError: the address cannot be listened on.
-        """
-        if not self._name:
-            raise BadNodeName("a node that listens needs a name of its own; give it one with --name")
-        context = None
-        if self._tls and self._tls_server:
-            from bridge.erlang.tls import server_context  # noqa: PLC0415 - only TLS clusters pay for it
-
-            context = server_context(self._tls_server)
-        self._listener = Listener(self._name, self._answering, context)
-        try:
-            await self._listener.open(host, port)
-            if publish:
-                self._creation = await self._listener.register(self._epmd_port)
-        except BaseException:
-            await self._listener.close()
-            self._listener = None
-            raise
-        return self._listener.port
-
-    def _answering(self) -> Connection:
-        machine = Acceptor(str(self._name), self._creation, self._cookie, secrets.randbits(32), self._status)
-        return self._connection("a peer", machine, on_ready=self._accepted)
-
-    def _status(self, name: str) -> str:
-        """What a peer hears that connects to us: who connects at the same time yields to the greater name."""
-        peer = self._peers.get(name)
-        if peer and peer.connection:
-            return "alive"
-        if peer and peer.shaking:
-            if str(self._name) > name:
-                return "nok"
-            peer.yield_to_it()
-            return "ok_simultaneous"
-        return "ok"
-
-    def _accepted(self, connection: Connection) -> None:
-        log.debug(Line("node_accepted", node=connection.peer))
-        try:
-            self._remembered(NodeName.parse(connection.peer)).adopt(connection)
-        except BadNodeName:
-            connection.close()
+    # what peers ask of us
 
     def register(self, name: str, handler: Handler) -> None:
         """Answer `gen_server:call({name, Node}, Request)` of the peers with what `handler` returns.

@@ -3,64 +3,67 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from bridge.erlang.dial import PHASE_TIMEOUT
-from bridge.erlang.errors import ConnectError, ErlangError, NodeDown, PhaseTimeout, Simultaneous
+from bridge.backoff import backoff
+from bridge.erlang.errors import ErlangError, NameTaken, NodeDown, PhaseTimeout
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from bridge.erlang.connection import Connection
-    from bridge.erlang.dial import Dial
+    from bridge.erlang.dial import Dial, Observer
     from bridge.erlang.names import NodeName
 
-FIRST_BACKOFF: Final = 0.2
-LONGEST_BACKOFF: Final = 10.0
-"""Seconds between attempts to connect to a peer that could not be reached: from the first, doubled, to the longest."""
+FIRST_BACKOFF, LONGEST_BACKOFF = 0.2, 10.0
+"""Seconds between attempts to connect to a peer that could not be reached."""
 
 
 class Peer:
-    """A node that we call, or that called us. All who want to call it share one connection and one attempt."""
+    """A node that we call. All who want to call it share one connection and one attempt."""
 
     __slots__ = (
-        "_arrived",
         "_attempt",
         "_backoff",
-        "_dial",
         "_failure",
         "_make",
         "_not_before",
-        "_yielded",
-        "called",
         "connection",
+        "dial",
         "name",
+        "observe",
+        "yields",
     )
 
-    def __init__(self, name: NodeName, make: Callable[[NodeName], Dial]) -> None:
+    def __init__(self, name: NodeName, make: Callable[[Peer], Dial]) -> None:
         """Prepare; `make` gives a new attempt."""
         self.name = name
         self.connection: Connection | None = None
-        self.called = False
-        """Whether we want it, and not only it us: then it is remembered after a loss."""
+        self.dial: Dial | None = None
+        self.observe: Observer | None = None
+        """Is told of the next attempt."""
+        self.yields = False
+        """Whether to leave our name to another program that has it there: the peer closed our last connection itself,
+        as it does when another one takes the name over."""
         self._make = make
         self._attempt: asyncio.Task[Connection] | None = None
-        self._dial: Dial | None = None
-        self._arrived = asyncio.Event()
-        self._yielded = False
-        self._backoff = 0.0
+        self._backoff: Iterator[float] | None = None
         self._not_before = 0.0
         self._failure: ErlangError | None = None
-
-    @property
-    def shaking(self) -> bool:
-        """Whether an attempt of ours is in its handshake."""
-        return self._dial is not None and self._dial.shaking
 
     @property
     def idle(self) -> bool:
         """Whether there is neither a connection nor an attempt to make one."""
         return self.connection is None and self._attempt is None
+
+    @property
+    def taken(self) -> bool:
+        """Whether the peer has said that another program has our name."""
+        return isinstance(self._failure, NameTaken)
+
+    def retry_now(self) -> None:
+        """Let the next attempt begin without a pause."""
+        self._backoff, self._not_before = None, 0.0
 
     async def connected(self, deadline: float) -> Connection:
         """The connection, made if need be.
@@ -79,8 +82,9 @@ class Peer:
         attempt = self._attempt
         await asyncio.wait({attempt}, timeout=max(0.0, deadline - loop.time()))
         if not attempt.done():
-            phase = self._dial.phase if self._dial else "waiting to connect again"
-            raise PhaseTimeout(str(self.name), f"{phase} took longer than the call may")
+            phase = self.dial.phase if self.dial else ""
+            late = f"{phase or 'waiting to connect again'} took longer than the call may"
+            raise PhaseTimeout(str(self.name), late, phase=phase)
         if self.connection:
             return self.connection
         if attempt.cancelled():
@@ -89,26 +93,17 @@ class Peer:
 
     async def _connect(self) -> Connection:
         await asyncio.sleep(max(0.0, self._not_before - asyncio.get_running_loop().time()))
-        self._arrived.clear()
-        self._yielded = False
-        dial = self._dial = self._make(self.name)
+        self.dial = self._make(self)
         try:
-            connection = await dial.run()
-        except ConnectError as error:
-            if not self._yielded and not isinstance(error, Simultaneous):
-                raise
-            # the peer is connecting to us, and its attempt is the one that goes on
-            try:
-                async with asyncio.timeout(PHASE_TIMEOUT):
-                    await self._arrived.wait()
-            except TimeoutError:
-                pass
-            if self.connection:
-                return self.connection
-            raise
+            connection = await self.dial.run()
         finally:
-            self._dial = None
-        self.adopt(connection)
+            self.dial = None
+        if connection.lost:
+            raise NodeDown(str(self.name), connection.why)
+        self.connection = connection
+        self.yields = False
+        self._failure = None
+        self.retry_now()
         return connection
 
     def _attempted(self, attempt: asyncio.Task[Connection]) -> None:
@@ -116,33 +111,16 @@ class Peer:
         if attempt.cancelled():
             return
         failure = attempt.exception()
-        if isinstance(failure, ConnectError):
+        if isinstance(failure, ErlangError):
             self._failure = failure
-            self._backoff = min(LONGEST_BACKOFF, 2 * self._backoff or FIRST_BACKOFF)
-            self._not_before = asyncio.get_running_loop().time() + self._backoff
-
-    def yield_to_it(self) -> None:
-        """Give up our attempt, which is in its handshake, for one of the peer's that has begun as well."""
-        self._yielded = True
-        if self._dial:
-            self._dial.abandon()
-
-    def adopt(self, connection: Connection) -> None:
-        """Take a connection that is ready, made by either side, in place of an older one."""
-        if connection.lost:
-            return
-        old, self.connection = self.connection, connection
-        if self._attempt and self._dial and not self.shaking:
-            self._attempt.cancel()  # the peer was faster
-        if old and old is not connection:
-            old.close()
-        self._backoff = self._not_before = 0.0
-        self._arrived.set()
+            self._backoff = self._backoff or backoff(FIRST_BACKOFF, LONGEST_BACKOFF)
+            self._not_before = asyncio.get_running_loop().time() + next(self._backoff)
 
     def lose(self, connection: Connection) -> None:
         """Forget a connection that is lost."""
         if self.connection is connection:
             self.connection = None
+            self.yields = connection.by_peer
 
     async def close(self) -> None:
         """Give up an attempt and close the connection."""
@@ -151,4 +129,4 @@ class Peer:
             attempt.cancel()
             await asyncio.wait({attempt})
         if self.connection:
-            self.connection.close()
+            await self.connection.close()

@@ -35,34 +35,12 @@ def client_context(options: TlsOptions) -> ssl.SSLContext:
     """The context for connections that we make: TLS 1.2 or 1.3, the peer verified unless told otherwise.
 
     Raises:
-        TlsSetupError: a file is missing or no PEM, or key and certificate do not belong together.
+        TlsSetupError: a file is missing or not PEM, or key and certificate do not belong together.
     """
     import ssl  # noqa: PLC0415 - only TLS clusters pay for it
 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = options.verify and options.check_hostname
-    _load(context, options, ssl.Purpose.SERVER_AUTH)
-    return context
-
-
-def server_context(options: TlsOptions) -> ssl.SSLContext:
-    """The context for connections that peers make: with `verify` they must have a certificate too.
-
-    Raises:
-        TlsSetupError: as above, and where there is no certificate.
-    """
-    import ssl  # noqa: PLC0415 - only TLS clusters pay for it
-
-    if not options.certfile:
-        raise TlsSetupError("a node that listens with TLS needs a certificate: set certfile and keyfile")
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    _load(context, options, ssl.Purpose.CLIENT_AUTH)
-    return context
-
-
-def _load(context: ssl.SSLContext, options: TlsOptions, purpose: ssl.Purpose) -> None:
-    import ssl  # noqa: PLC0415 - as above
-
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.verify_mode = ssl.CERT_REQUIRED if options.verify else ssl.CERT_NONE
     password = options.password.reveal() if options.password else ""  # never None: OpenSSL would ask the terminal
@@ -70,12 +48,12 @@ def _load(context: ssl.SSLContext, options: TlsOptions, purpose: ssl.Purpose) ->
         if options.cacertfile:
             context.load_verify_locations(options.cacertfile)
         elif options.verify:
-            context.load_default_certs(purpose)
+            context.load_default_certs()
         if options.certfile:
             context.load_cert_chain(options.certfile, options.keyfile, lambda: password)
     except (OSError, ValueError) as error:
         files = ", ".join(str(path) for path in (options.cacertfile, options.certfile, options.keyfile) if path)
         reason = getattr(error, "strerror", None) or error
-        raise TlsSetupError(
-            f"TLS cannot be set up from {files}: {reason}; PEM files are needed that belong together"
-        ) from error
+        what = f"TLS cannot be set up from {files}: {reason}"
+        raise TlsSetupError(what, "PEM files are needed that belong together") from error
+    return context

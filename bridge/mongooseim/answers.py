@@ -59,6 +59,8 @@ class NodeAnswer:
     """Empty where the node keeps no metrics."""
     cluster_id: str | None
     own_reporter: bool
+    other_bridges: int = 0
+    """Hidden nodes called mongooseim_bridge that it is connected to, ours left out."""
     failures: tuple[str, ...] = ()
     """Facts that failed, as "fact: class tag"."""
 
@@ -77,7 +79,7 @@ def read_answer(answers: Term) -> NodeAnswer:
             raise ValueError("a name to break a terminal with")
         node = str(name), int(creation), tuple(str(member) for member in members)
     except _UNREADABLE as error:
-        raise BadAnswer("answered the probes in a form that is not known; is it a node of MongooseIM?") from error
+        raise BadAnswer("answered the probes in a form that is not known", "is it a node of MongooseIM?") from error
     return _read(node, version, outcomes)
 
 
@@ -119,6 +121,7 @@ def _read(node: tuple[str, int, tuple[str, ...]], version: Term, outcomes: Mappi
         # Without RDBMS there is nowhere to keep an id; releases before 6.3.3 do not mark such an id as ephemeral.
         cluster_id=cluster_id if pools and "rdbms" in pools else None,
         own_reporter=fact("own_reporter", lambda value: value == "true") or False,
+        other_bridges=fact("other_bridges", lambda value: known.count(value) or 0) or 0,
         failures=tuple(sorted(failures, key=lambda failed: PROBES.index(failed.split(":")[0]))) if running else (),
     )
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
 
 from bridge.erlang.errors import BadNodeName, ErlangError
 from bridge.erlang.names import NodeName
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
     from bridge.erlang.node import Node
     from bridge.mongooseim.facts import ClusterFacts
+
+BRIDGES: Final = "mongooseim_bridge@"
+"""What the names of running bridges begin with."""
 
 
 async def collect(node: Node, entries: Sequence[NodeName], *, timeout: float) -> ClusterFacts:  # noqa: ASYNC109
@@ -40,7 +44,7 @@ async def collect(node: Node, entries: Sequence[NodeName], *, timeout: float) ->
     finally:
         survey.stop()
     serving = [answer for answer in survey.answers.values() if answer.running]
-    stopped = [Unreachable(name, _not_running(name)) for name, answer in survey.answers.items() if not answer.running]
+    stopped = [not_running(name) for name, answer in survey.answers.items() if not answer.running]
     missing = [*survey.unreachable.values(), *stopped]
     if not serving:
         raise NoNodeAnswered(missing)
@@ -88,7 +92,7 @@ class Survey:
             try:
                 self._ask(NodeName.parse(name)._replace(port=self._port))
             except BadNodeName as error:
-                self.unreachable[name] = Unreachable(name, str(error))
+                self.unreachable[name] = Unreachable(name, error.what, error.remedy)
 
     def _ask(self, peer: NodeName) -> None:
         if str(peer) not in self._asked:
@@ -98,15 +102,19 @@ class Survey:
 
 async def _ask(node: Node, peer: NodeName, timeout: float) -> NodeAnswer | Unreachable:  # noqa: ASYNC109
     try:
-        return read_answer(await node.call(peer, "erl_eval", "expr", probes.call_arguments(), timeout=timeout))
+        answer = read_answer(await node.call(peer, "erl_eval", "expr", probes.call_arguments(), timeout=timeout))
+        ours = (node.name or "").startswith(BRIDGES)
+        return replace(answer, other_bridges=max(0, answer.other_bridges - ours))
     except ErlangError as error:
-        return Unreachable(str(peer), str(error))
+        return Unreachable(str(peer), error.what, error.remedy)
     except BadAnswer as error:
-        return Unreachable(str(peer), f"node {peer} {error}")
+        return Unreachable(str(peer), f"node {peer} {error.what}", error.remedy)
 
 
-def _not_running(node: str) -> str:
-    return (
-        f"node {node} answers, but MongooseIM is not running on it; "
-        "start it with mongooseimctl start, or name another node"
+def not_running(node: str) -> Unreachable:
+    """A node whose virtual machine answers, and nothing else of it."""
+    return Unreachable(
+        node,
+        f"node {node} answers, but MongooseIM is not running on it",
+        "it may be starting or stopping; else restart it (mongooseimctl restart), or name another node",
     )

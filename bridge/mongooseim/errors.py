@@ -32,4 +32,4 @@ class NoNodeAnswered(MongooseError):
 
     def __init__(self, nodes: Sequence[Unreachable]) -> None:
         self.nodes = tuple(nodes)
-        super().__init__("\n".join(node.reason for node in nodes))
+        super().__init__("\n".join(map(str, nodes)))

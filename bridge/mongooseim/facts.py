@@ -76,6 +76,10 @@ class Unreachable:
 
     node: str
     reason: str
+    remedy: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.reason}; {self.remedy}" if self.remedy else self.reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,3 +103,5 @@ class ClusterFacts:
     """Whether the cluster's own service_mongoose_system_metrics is reporting: everything is counted twice."""
     notes: tuple[str, ...] = field(default=())
     """Facts that failed, as "fact: failure class", walled: known words only."""
+    other_bridges: int = 0
+    """How many other bridges are connected to the cluster."""

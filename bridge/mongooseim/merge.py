@@ -54,6 +54,7 @@ def merge(answers: Sequence[NodeAnswer], unreachable: Sequence[Unreachable] = ()
         outgoing_pools=tuple(sorted(_union(answer.outgoing_pools for answer in answers))),
         stanzas={Incarnation(answer.name, answer.creation): answer.stanzas for answer in answers if answer.stanzas},
         own_reporter=any(answer.own_reporter for answer in answers),
+        other_bridges=max(answer.other_bridges for answer in answers),
         notes=tuple(dict.fromkeys(failure for answer in answers for failure in answer.failures)),
     )
 

@@ -34,6 +34,7 @@ PROBES: Final = (
     "stanza_counts",
     "cluster_id",
     "own_reporter",
+    "other_bridges",
 )
 """Every fact that is asked, in this order; each is the file `probes/NAME.erl`."""
 

@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from bridge.mongooseim.facts import ClusterFacts, Module, NodeFacts
-    from bridge.report.increments import StanzaCount
-    from bridge.report.model import Value
+    from bridge.report.model import StanzaCount, Value
 
 ENABLED: Final = "enabled"
 _DAY: Final = 86_400

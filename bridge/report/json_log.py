@@ -82,6 +82,6 @@ def prepare(log_dir: Path, events: Sequence[Event]) -> Prepared:
 
 def _unwritable(path: Path, error: OSError) -> JsonLogError:
     return JsonLogError(
-        f"the report cannot be written to {path}: {error.strerror}; "
-        "set bridge.log_dir to a directory with room that this user may write"
+        f"the report cannot be written to {path}: {error.strerror}",
+        "set bridge.log_dir to a directory with room that this user may write",
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -22,6 +22,30 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
+class StanzaCount:
+    """One stanza type over the whole cluster: all that was counted, and what came since the last report."""
+
+    stanza_type: str
+    total: int
+    increment: int
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something that the operator should know about a report: who was not asked, what failed, what is counted twice."""
+
+    kind: str
+    """The log event that tells of it, as "node_not_asked"."""
+    about: str
+    """The node or the fact; empty where there can be one of a kind only."""
+    what: str
+    remedy: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.what}; {self.remedy}" if self.remedy else self.what
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """One report of one cluster. Everything is fixed at collection; nothing downstream asks again."""
 
@@ -31,6 +55,8 @@ class Report:
     events: tuple[Event, ...]
     totals: StanzaTotals
     """The stanza totals to remember for the next report's increments."""
-    nodes: tuple[str, ...] = ()
-    """Node names seen, for the operator's history only; never sent."""
-    notes: tuple[str, ...] = ()
+    nodes: Mapping[str, str | None] = field(default_factory=dict)
+    """The nodes that answered, with their releases; for the operator only, never sent."""
+    missing: Mapping[str, str] = field(default_factory=dict)
+    """Members that did not answer, with the reason; never sent."""
+    notes: tuple[Note, ...] = ()

@@ -1,13 +1,15 @@
-"""Our place in the cluster: a registered hidden node under a fixed name, or, where that cannot be had, a lent name."""
+"""Our place in the cluster: a hidden node under a fixed name that keeps a connection to every member."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, TypeGuard
 
 from bridge.config.access import SERVICE_NAME
-from bridge.erlang.errors import ErlangError
+from bridge.erlang.errors import BadNodeName, ErlangError, NameTaken
 from bridge.erlang.names import NodeName
+from bridge.erlang.terms import Atom
 from bridge.log import Line
 from bridge.mongooseim.collect import collect, port_of_members
 from bridge.mongooseim.errors import NoNodeAnswered
@@ -15,41 +17,46 @@ from bridge.mongooseim.errors import NoNodeAnswered
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from bridge.config.access import Access
+    from bridge.app import Installation
+    from bridge.conditions import Conditions
     from bridge.erlang.node import Node
     from bridge.erlang.terms import Term
     from bridge.mongooseim.facts import ClusterFacts
-    from bridge.service.troubles import Troubles
 
 log = logging.getLogger(__name__)
 
+CONNECT_SECONDS: Final = 15.0
+"""The longest attempt to connect to a member; the loop that reports does not wait for it."""
+
 
 class Membership:
-    """Joins the cluster, asks it, leaves it; one thing at a time."""
+    """Keeps connections to the members, asks them, leaves.
 
-    def __init__(self, access: Access, answer: Callable[[Term], Awaitable[Term]], troubles: Troubles) -> None:
+    Members can call us over these connections, from wherever the cluster sees us; nothing listens here.
+    """
+
+    def __init__(
+        self, installation: Installation, answer: Callable[[Term], Awaitable[Term]], conditions: Conditions
+    ) -> None:
         """Prepare; nothing is connected before `join` or `ask`.
 
         Args:
-            access: how to reach the cluster, and our name.
+            installation: how to reach the cluster, and our name.
             answer: answers `gen_server:call({mongooseim_bridge, OurNode}, Request)`.
-            troubles: where it is told that we cannot be called.
+            conditions: where it is logged that another bridge has our name.
         """
-        self.access = access
-        self.name: str | None = None
-        """Our name while peers can ping and call us; None while they cannot."""
+        self.access = installation.access
+        self._installation = installation
         self._answer = answer
-        self._troubles = troubles
+        self._conditions = conditions
         self._node: Node | None = None
         self._members: tuple[str, ...] = ()
+        self._joining: asyncio.Task[None] | None = None
 
-    async def join(self) -> None:
-        """Be a node that peers can ping and call, if possible; else remain one that only calls.
-
-        Without an EPMD on this host, or with our name taken there, nothing but the triggers from Erlang is lost. It is
-        tried again each time.
-        """
-        await self._joined()
+    def join(self) -> None:
+        """Connect to the members that are not connected, in the background."""
+        if self._joining is None or self._joining.done():
+            self._joining = asyncio.get_running_loop().create_task(self._join(), name="join the cluster")
 
     async def ask(self, timeout: float) -> ClusterFacts:  # noqa: ASYNC109
         """The facts of the cluster, by the configured entry nodes or, where none of them answers, by those seen last.
@@ -60,50 +67,85 @@ class Membership:
         Raises:
             NoNodeAnswered: not one node could be asked.
         """
-        node = await self._joined()
-        node.forget()
-        entries = list(self.access.entries)
+        node = self._named()
+        node.forget([*map(str, self.access.entries), *self._members])
         try:
-            facts = await collect(node, entries, timeout=timeout)
+            facts = await self._collect(node, timeout)
         except NoNodeAnswered:
-            others = [NodeName.parse(name) for name in self._members if name not in map(str, entries)]
-            if not others:
+            if not node.name_taken:
                 raise
-            entries += [other._replace(port=port_of_members(entries)) for other in others]
-            facts = await collect(node, entries, timeout=timeout)
+            # The other bridge of our name has the connections; names that the nodes lend are nobody's.
+            async with self._installation.node() as lent:
+                facts = await self._collect(lent, timeout)
         self._members = tuple(member.name for member in facts.nodes)
+        self.join()
         return facts
 
     async def leave(self) -> None:
-        """Close every connection and give the name back."""
-        node, self._node, self.name = self._node, None, None
+        """Close every connection."""
+        if self._joining:
+            self._joining.cancel()
+            await asyncio.wait({self._joining})
+        node, self._node = self._node, None
         if node:
             await node.close()
 
-    async def _joined(self) -> Node:
-        if self._node is None or self.name is None:
-            await self._listen()
+    async def _collect(self, node: Node, timeout: float) -> ClusterFacts:  # noqa: ASYNC109
+        try:
+            return await collect(node, self.access.entries, timeout=timeout)
+        except NoNodeAnswered:
+            if not self._others():
+                raise
+            return await collect(node, self._wanted(), timeout=timeout)
+
+    def _others(self) -> list[NodeName]:
+        """The members of the last report that are not entry nodes."""
+        entries = self.access.entries
+        names = [NodeName.parse(name) for name in self._members if name not in map(str, entries)]
+        return [name._replace(port=port_of_members(entries)) for name in names]
+
+    def _wanted(self) -> list[NodeName]:
+        """The nodes to be connected to."""
+        return [*self.access.entries, *self._others()]
+
+    def _named(self) -> Node:
         if self._node is None:
-            self._node = self.access.node(None)
+            self._node = self._installation.node(named=True, on_up=self._up, on_down=self._down)
+            self._node.register(SERVICE_NAME, self._answer)
         return self._node
 
-    async def _listen(self) -> None:
-        own = self.access.own_name
-        named = self.access.node(str(own))
-        named.register(SERVICE_NAME, self._answer)
+    async def _join(self) -> None:
+        members = await asyncio.gather(*map(self._connect, self._wanted()))
+        seen = set[str]().union(*members).difference(self._members)
+        if seen and not self._members:  # before the first report; later on it has found them
+            self._members = tuple(seen)
+            await asyncio.gather(*map(self._connect, self._others()))
+
+    async def _connect(self, member: NodeName) -> set[str]:
+        """Connect to a member, and ask whom it sees."""
+        node = self._named()
         try:
-            # What is named after "localhost" is not meant for other hosts.
-            await named.listen("127.0.0.1" if own.host == "localhost" else None)
-        except (ErlangError, OSError) as error:
-            await named.close()
-            missing = f"reports go on, but `report` and `status` from the cluster's own shell do not work: {error}"
-            self._troubles.begin("not_registered", name=own, problem=missing)
-            return
-        except BaseException:
-            await named.close()
-            raise
-        lent, self._node, self.name = self._node, named, str(own)
-        if lent:
-            await lent.close()
-        self._troubles.end("not_registered", "registered", name=own)
-        log.debug(Line("node_registered", name=own))
+            await node.connect(member, timeout=CONNECT_SECONDS)
+            seen = await node.call(member, "erlang", "nodes", [], timeout=CONNECT_SECONDS)
+            return {name for name in seen if _can_be_called(name)} if isinstance(seen, list) else set()
+        except NameTaken as error:
+            self._conditions.begin("name_taken", problem=error)
+        except ErlangError as error:  # the report says so, too
+            log.debug(Line("member_not_connected", node=member, problem=error))
+        return set()
+
+    def _up(self, name: str) -> None:
+        log.info(Line("node_up", node=name))
+        if self._node and not self._node.name_taken:
+            self._conditions.end("name_taken", "name_free_again")
+
+    def _down(self, name: str, reason: str) -> None:
+        log.info(Line("node_down", node=name, reason=reason))
+
+
+def _can_be_called(name: Term) -> TypeGuard[Atom]:
+    """Whether it is the name of a node that we can call; the report tells of one that is not."""
+    try:
+        return isinstance(name, Atom) and bool(NodeName.parse(name))
+    except BadNodeName:
+        return False

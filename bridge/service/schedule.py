@@ -1,4 +1,4 @@
-"""When reports are due: a rhythm that nothing shifts, and how long to wait after an attempt that collected nothing.
+"""When reports are due: a rhythm that nothing shifts.
 
 Pure: moments are seconds of a clock that does not jump, and come in as arguments.
 """
@@ -7,16 +7,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from bridge.config.model import ServiceSection
-
-FIRST_BACKOFF: Final = 1.0
-LONGEST_BACKOFF: Final = 60.0
-"""Seconds between attempts while no node answers: an attempt costs next to nothing, and the report is late already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +45,3 @@ class Schedule:
             return new
         last = self.after(now) - self.period
         return Schedule(last, new.period)
-
-
-def backoff(period: float) -> Iterator[float]:
-    """How long to wait before each further attempt: twice as long each time, never longer than the period."""
-    wait = min(FIRST_BACKOFF, period)
-    while True:
-        yield wait
-        wait = min(2 * wait, LONGEST_BACKOFF, period)

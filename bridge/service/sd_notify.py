@@ -5,6 +5,7 @@ Source: sd_notify(3), sd_watchdog_enabled(3); a datagram of assignments to the s
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 import time
@@ -12,7 +13,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 
 class Notifier:
@@ -45,9 +46,12 @@ class Notifier:
         """The service is about to end."""
         self.tell("STOPPING=1", "STATUS=stopping")
 
-    def alive(self) -> None:
-        """The sign of life."""
-        self.tell("WATCHDOG=1")
+    async def watch(self, stuck: Callable[[], str | None]) -> None:
+        """Give signs of life, as often as systemd wants them, for as long as nothing is stuck."""
+        while self.watchdog:
+            if stuck() is None:
+                self.tell("WATCHDOG=1")
+            await asyncio.sleep(self.watchdog / 2)
 
     def tell(self, *assignments: str) -> None:
         """Send assignments; a manager that does not listen is no reason to fail."""

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from bridge.delivery.deliver import Health, deliver
-from bridge.delivery.records import status
+from bridge.conditions import Conditions
+from bridge.delivery.loop import DeliveryLoop, deliver_within
 from bridge.delivery.sender import Sender
-from bridge.delivery.store import Store
+from bridge.state.state import State
 from tests.bench.paired import milliseconds, show, take_turns
 from tests.delivery.support import TcpServer, destination, keep, report, tcp_server
 
@@ -58,16 +58,16 @@ def quick_server() -> Iterator[str]:
 
 def drain_seconds(url: str, events: int = EVENTS) -> float:
     """Seconds to drain so many queued events."""
-    with tempfile.TemporaryDirectory() as directory, Store.open(Path(directory)) as store:
+    with tempfile.TemporaryDirectory() as directory, State.open(Path(directory)) as store:
         to = destination(url)
         keep(store, report(events), [to])
 
         async def drain() -> float:
             async with Sender() as sender:
                 started = time.perf_counter()
-                (outcome,) = await deliver(store, [to], sender, seconds=600, health=Health())
+                await deliver_within([DeliveryLoop(to, store, sender, Conditions())], 600)
                 seconds = time.perf_counter() - started
-            assert outcome.delivered == events, outcome
+            assert store.status(0).destinations[0].delivered == events
             return seconds
 
         return asyncio.run(drain())
@@ -92,13 +92,13 @@ def httpx_seconds(url: str, events: int = EVENTS) -> float:
 def status_seconds(batches: int) -> float:
     """Seconds to open a store with so many queued batches and read its status; the best of ten."""
     with tempfile.TemporaryDirectory() as directory:
-        with Store.open(Path(directory)) as store:
+        with State.open(Path(directory)) as store:
             keep(store, report(25 * batches), [destination("http://a/mp/collect")])
 
         def once() -> float:
             started = time.perf_counter()
-            with Store.open(Path(directory), create=False) as opened:
-                assert sum(state.batches for state in status(opened).destinations) == batches
+            with State.open(Path(directory), look=True) as opened:
+                assert sum(one.queued_batches for one in opened.status().destinations) == batches
             return time.perf_counter() - started
 
         return min(once() for _ in range(10))

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bridge.report.table import table
+from bridge.cli.table import table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

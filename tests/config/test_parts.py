@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bridge.app import Installation
 from bridge.config.access import access, default_name
 from bridge.config.destinations import destinations
 from bridge.config.errors import ConfigError
@@ -123,7 +124,7 @@ def test_no_destination_is_fine(tmp_path: Path) -> None:
         ('[[bridge.destinations]]\nmeasurement_id = "G-AAAA"', ("destinations[0]", "no secret")),
         (
             '[[bridge.destinations]]\nmeasurement_id = "G-AAAA"\napi_secret = "hush"\napi_secret_env = "X"',
-            ("destinations[0]", "not 2"),
+            ("destinations[0]", "has 2 secrets"),
         ),
         (
             '[[bridge.destinations]]\nmeasurement_id = "G-AAAA"\napi_secret_env = "NOT_SET"',
@@ -146,8 +147,10 @@ def test_no_destination_is_fine(tmp_path: Path) -> None:
 def test_a_destination_that_cannot_be_used_is_told_with_its_key(
     tmp_path: Path, text: str, words: tuple[str, ...]
 ) -> None:
+    path = tmp_path / "bridge.toml"
+    path.write_text(text)
     with pytest.raises(ConfigError) as caught:
-        destinations(loaded(tmp_path, text), {})
+        _ = Installation(path, {}, {}).destinations
     (problem,) = caught.value.problems
     for word in words:
         assert word in str(problem)
@@ -169,7 +172,7 @@ def test_tls_of_the_installation_is_taken_from_vm_dist_args(tmp_path: Path) -> N
     (tmp_path / "vm.dist.args").write_text("-proto_dist inet_tls\n-ssl_dist_opt client_verify verify_none\n")
     found = access(loaded(tmp_path, f'[bridge]\nvm_args = "{tmp_path}/vm.args"\n'), {})
     assert found.tls is not None
-    assert not found.tls.client.verify
+    assert not found.tls.verify
 
 
 def test_tls_of_the_settings_beats_the_installation(tmp_path: Path, environ: dict[str, str]) -> None:
@@ -178,8 +181,8 @@ def test_tls_of_the_settings_beats_the_installation(tmp_path: Path, environ: dic
     text = f'[bridge]\nvm_args = "{tmp_path}/vm.args"\n[bridge.tls]\ncheck_hostname = false\n'
     found = access(loaded(tmp_path, text), environ)
     assert found.tls is not None
-    assert found.tls.client.verify
-    assert not found.tls.client.check_hostname
+    assert found.tls.verify
+    assert not found.tls.check_hostname
 
 
 @pytest.mark.parametrize(

@@ -21,23 +21,20 @@ import tempfile
 import time
 from collections import Counter
 from contextlib import closing, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bridge.delivery.deliver import Health, deliver
-from bridge.delivery.drops import LEASE
-from bridge.delivery.records import report as recorded
-from bridge.delivery.records import reports
+from bridge.conditions import Conditions
+from bridge.delivery.loop import DeliveryLoop, deliver_within
 from bridge.delivery.sender import Sender
-from bridge.delivery.store import Store
 from bridge.mongooseim.facts import Incarnation
-from bridge.report.increments import remember, stanza_counts
 from bridge.report.json_log import FILE_NAME, prepare
 from bridge.report.model import Event, Report
-from bridge.times import MICROSECONDS, system_clock
-from tests.delivery.support import destination
+from bridge.state.state import State
+from bridge.state.totals import remember, stanza_counts
+from tests.delivery.support import destination, targets
 from tests.support.emulator import RunningEmulator, running_emulator
 
 if TYPE_CHECKING:
@@ -81,7 +78,7 @@ def counter() -> int:
     return time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1_000_000
 
 
-async def make_report(store: Store, place: Place, url: str, tag: str) -> None:
+async def make_report(store: State, place: Place, url: str, tag: str) -> None:
     """Collect, keep, publish: as the service does it."""
     to = [destination(url, "G-AAAA"), destination(url, "G-BBBB")]
     async with store.reporting():
@@ -93,25 +90,31 @@ async def make_report(store: Store, place: Place, url: str, tag: str) -> None:
         events = [Event("module_with_opt", {"module": f"{tag}.{number}"}) for number in range(EVENTS)]
         events.append(Event("xmpp_stanza_count", {"total": stanzas.total, "increment": stanzas.increment}))
         made = Report(
-            store.client_id(), time.time_ns() // 1000, tuple(events), remember(previous, current), (NODE.node,)
+            store.client_id(),
+            time.time_ns() // 1000,
+            tuple(events),
+            remember(previous, current),
+            nodes={NODE.node: None},
         )
         prepared = prepare(place.logs, made.events)
-        number = store.add(made, to)
+        number = store.add(made, targets(made, to))
         prepared.publish()
         store.published(number)
     with place.told.open("a") as told:
         told.write(f"{tag}\n")
 
 
-async def deliver_all(store: Store, url: str, seconds: float = 30.0) -> None:
+async def deliver_all(store: State, url: str, seconds: float = 30.0) -> None:
     async with Sender() as sender:
         to = [destination(url, "G-AAAA"), destination(url, "G-BBBB")]
-        await deliver(store, to, sender, seconds=seconds, health=Health(), uniform=lambda least, most: 0.0)
+        known = Conditions()
+        loops = [DeliveryLoop(one, store, sender, known, uniform=lambda least, most: 0.0) for one in to]
+        await deliver_within(loops, seconds)
 
 
 async def work(place: Place, url: str, tags: Sequence[str] | count[int]) -> None:
     """Make reports and deliver them, one after the other."""
-    with Store.open(place.state) as store:
+    with State.open(place.state) as store:
         for tag in tags:
             await make_report(store, place, url, f"p{os.getpid()}n{tag}")
             await deliver_all(store, url)
@@ -154,19 +157,17 @@ def crash(place: Place, kills: int, seed: int) -> Result:
 
 
 def finish(place: Place, emulator: RunningEmulator, known: set[str]) -> Result:
-    """One last start, when the claims of the dead have run out; then count."""
+    """One last start: what the dead held is free at once. Then count."""
     emulator.fail("")
-    clock = system_clock()
-    later = replace(clock, elapsed=lambda: clock.elapsed() + LEASE + MICROSECONDS)
-    with Store.open(place.state, clock=later) as store:
+    with State.open(place.state) as store:
         asyncio.run(make_report(store, place, emulator.url, "last"))
         asyncio.run(deliver_all(store, emulator.url, 60))
         known |= place.tags()
-        records = reports(store, 1_000_000)
-        queued = sum(one.queued for record in records for one in record.outcomes)
+        records = store.status(1_000_000).reports
+        queued = sum(one.queued for record in records for one in record.deliveries)
         increments = 0
         for record in records:
-            found = recorded(store, record.id)
+            found = store.report(record.id)
             assert found is not None
             known.add(str(found[1][0].params["module"]).partition(".")[0])
             increments += int(found[1][-1].params["increment"])

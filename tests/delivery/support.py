@@ -9,12 +9,14 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from bridge.delivery.deliver import Health, Outcome, deliver
+from bridge.conditions import Conditions
 from bridge.delivery.ga4 import Ga4Destination
+from bridge.delivery.loop import DeliveryLoop, deliver_within
 from bridge.delivery.sender import Sender
 from bridge.mongooseim.facts import Incarnation
-from bridge.report.model import Event, Report
+from bridge.report.model import Event, Note, Report
 from bridge.secret import Secret
+from bridge.state.queue import Target
 from bridge.times import MICROSECONDS, Clock
 
 if TYPE_CHECKING:
@@ -22,7 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
     from bridge.delivery.destination import Destination
-    from bridge.delivery.store import Store
+    from bridge.state.state import State
+    from bridge.state.status import DestinationStatus
 
 SECRET = "very-secret-api-secret"
 NOW = 1_700_000_000 * MICROSECONDS
@@ -57,8 +60,8 @@ def report(events: int = 3, collected_at: int | None = None, tag: str = "x", tot
         collected_at=time.time_ns() // 1000 if collected_at is None else collected_at,
         events=tuple(Event("module_with_opt", {"module": f"{tag}.{number}"}) for number in range(events)),
         totals={Incarnation("mim@host", 7): {"xmppMessageSent": total}},
-        nodes=("mim@host",),
-        notes=("a note",),
+        nodes={"mim@host": "6.8.0"},
+        notes=(Note("note", "", "a note"),),
     )
 
 
@@ -66,33 +69,75 @@ def destination(endpoint: str, measurement_id: str = "G-TEST1") -> Ga4Destinatio
     return Ga4Destination(measurement_id, Secret(SECRET), endpoint)
 
 
-def keep(store: Store, a_report: Report, destinations: Sequence[Destination]) -> int:
+def targets(a_report: Report, destinations: Sequence[Destination]) -> list[Target]:
+    """The report cut for each destination."""
+    return [Target(one.id, one.name, one.batches(a_report)) for one in destinations]
+
+
+def keep(store: State, a_report: Report, destinations: Sequence[Destination]) -> int:
     """A report from collection to the JSON log: it may be sent now."""
-    number = store.add(a_report, destinations)
-    store.published(number)
+    cut = targets(a_report, destinations)
+    number = store.add(a_report, cut)
+    while not store.published(number):
+        number = store.add(a_report, cut)
     return number
 
 
+@dataclass(frozen=True)
+class Sent:
+    """What one delivery did for a destination, in events, and how the destination stands after it."""
+
+    before: DestinationStatus | None
+    after: DestinationStatus
+    now: int
+
+    @property
+    def name(self) -> str:
+        return self.after.name
+
+    @property
+    def delivered(self) -> int:
+        return self.after.delivered - (self.before.delivered if self.before else 0)
+
+    @property
+    def rejected(self) -> int:
+        return self.after.rejected - (self.before.rejected if self.before else 0)
+
+    @property
+    def dropped(self) -> int:
+        return sum(self.after.dropped.values()) - sum(self.before.dropped.values() if self.before else ())
+
+    @property
+    def queued(self) -> int:
+        return self.after.queued_events
+
+    @property
+    def error(self) -> str | None:
+        return self.after.error if self.after.failing_since else None
+
+    @property
+    def retry_in(self) -> float | None:
+        return None if self.after.retry_at is None else (self.after.retry_at - self.now) / MICROSECONDS
+
+
 async def send_all(
-    store: Store,
+    store: State,
     destinations: Sequence[Destination],
     *,
     seconds: float = 20.0,
-    health: Health | None = None,
+    conditions: Conditions | None = None,
     **options: Any,
-) -> tuple[Outcome, ...]:
+) -> tuple[Sent, ...]:
     """Deliver without waiting between attempts, unless the server asks for it."""
     sender_options = {name: options.pop(name) for name in ("ca_file", "proxy", "total_seconds") if name in options}
+    options.setdefault("uniform", lambda least, most: 0.0)
+    before = {one.id: one for one in store.status().destinations}
     async with Sender(**sender_options) as sender:
-        return await deliver(
-            store,
-            destinations,
-            sender,
-            seconds=seconds,
-            health=health or Health(),
-            uniform=options.pop("uniform", lambda least, most: 0.0),
-            **options,
-        )
+        known = conditions or Conditions()
+        await deliver_within([DeliveryLoop(to, store, sender, known, **options) for to in destinations], seconds)
+    status = store.status()
+    after = {one.id: one for one in status.destinations}
+    return tuple(Sent(before.get(to.id), after[to.id], status.now) for to in destinations)
 
 
 Handler = "Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]"

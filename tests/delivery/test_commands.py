@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bridge.delivery.store import NEXT_REPORT_AT, SERVICE_SEEN_AT, Store
+from bridge.state.state import State
+from bridge.state.status import ServiceStatus
 from bridge.times import distance, moment
 from tests.delivery.support import HOUR, NOW, answering, destination, keep, report, send_all, tcp_server, unused_port
 from tests.support.bridge import API_SECRET, Bridge
@@ -49,8 +50,8 @@ def test_before_the_first_report_there_is_nothing_and_that_is_no_failure(tmp_pat
     assert "last report: none yet" in shown.out
     assert "G-AAAA1 at 127.0.0.1:1" in shown.out
     status = bridge.run("status", "--format", "json").json()
-    assert (status["last_report"], status["next_report_at"]) == (None, None)
-    assert [(row["name"], row["events"], row["configured"]) for row in status["destinations"]] == [
+    assert (status["reports"], status["service"]) == ([], None)
+    assert [(row["name"], row["queued_events"], row["configured"]) for row in status["destinations"]] == [
         ("G-AAAA1 at 127.0.0.1:1", 0, True)
     ]
     assert bridge.run("history", "--format", "json").json() == []
@@ -66,11 +67,10 @@ async def test_status_and_history_tell_what_waits_what_was_refused_and_why(tmp_p
         bridge = Bridge(tmp_path, {}, (f"http://127.0.0.1:{unused_port()}/mp/collect", refusing.url))
         down, bad = (destination(endpoint, f"G-AAAA{n}") for n, endpoint in enumerate(bridge.endpoints, 1))
         gone = destination(DEAD_END, "G-GONE1")
-        with Store.open(bridge.state_dir) as store:
+        with State.open(bridge.state_dir) as store:
             number = keep(store, report(30), [down, bad, gone])
             await send_all(store, [down, bad], seconds=1.2, uniform=lambda least, most: 60.0)
-            store.put(NEXT_REPORT_AT, str(NOW))
-            store.put(SERVICE_SEEN_AT, str(NOW))
+            store.keep_service(ServiceStatus("1.0", NOW, NOW, 60.0, "report = true", next_report_at=NOW))
     shown = bridge.run("status")
     assert shown.code == 0
     assert re.search(rf"last report: {number}, .* 30 events from 1 nodes", shown.out)
@@ -80,8 +80,8 @@ async def test_status_and_history_tell_what_waits_what_was_refused_and_why(tmp_p
     assert "G-GONE1 at 127.0.0.1:1 (not configured)" in shown.out
     assert "next report: 2023-11-14T22:13:20Z" in shown.out
     rows = {row["name"].split()[0]: row for row in bridge.run("status", "--format", "json").json()["destinations"]}
-    assert (rows["G-AAAA1"]["events"], rows["G-AAAA1"]["dead_events"]) == (30, 0)
-    assert (rows["G-AAAA2"]["events"], rows["G-AAAA2"]["dead_events"]) == (0, 30)
+    assert (rows["G-AAAA1"]["queued_events"], rows["G-AAAA1"]["counters"]) == (30, {})
+    assert (rows["G-AAAA2"]["queued_events"], rows["G-AAAA2"]["counters"]) == (0, {"rejected": 30})
     listed = bridge.run("history")
     assert re.search(r"G-AAAA1 .*: 30 queued; G-AAAA2 .*: 30 rejected; G-GONE1 .*: 30 queued", listed.out)
     one = bridge.run("history", "show", str(number))

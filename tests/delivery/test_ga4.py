@@ -40,7 +40,7 @@ def test_the_id_survives_a_change_of_secret_and_tells_endpoints_apart() -> None:
 
 @pytest.mark.parametrize("measurement_id", ["", "UA-1234-1", "G-abcd", "G-", "G-ABCD\n", "G-AB", "G-ABCD&x=1"])
 def test_what_is_no_measurement_id_is_refused_with_where_to_find_one(measurement_id: str) -> None:
-    with pytest.raises(DestinationError, match="no measurement id; GA4 shows it"):
+    with pytest.raises(DestinationError, match="not a measurement id; GA4 shows it"):
         Ga4Destination(measurement_id, Secret(SECRET))
 
 
@@ -48,7 +48,7 @@ def test_what_is_no_measurement_id_is_refused_with_where_to_find_one(measurement
     "endpoint", ["", "ftp://host/x", "https://", "/mp/collect", "https://host:port/x", "http://[::1"]
 )
 def test_what_is_no_address_is_refused(endpoint: str) -> None:
-    with pytest.raises(DestinationError, match="no http or https address"):
+    with pytest.raises(DestinationError, match="not an http or https address"):
         destination(endpoint)
 
 

@@ -2,13 +2,10 @@
 
 from pathlib import Path
 
-import pytest
-
 from tests.delivery.crash import EVENTS, Place, crash, finish, start
 from tests.support.emulator import running_emulator
 
 
-@pytest.mark.slow
 def test_nothing_is_lost_however_often_it_is_killed(tmp_path: Path) -> None:
     """The short form of `python -m tests.delivery.crash --kills 200`."""
     result = crash(Place(tmp_path), kills=15, seed=5)

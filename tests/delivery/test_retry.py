@@ -6,50 +6,70 @@ from email.utils import formatdate
 import pytest
 
 from bridge.delivery.destination import Answer
-from bridge.delivery.errors import AnswerTimeout
-from bridge.delivery.retry import Verdict, delay, judge_failure, judge_status, retry_after
+from bridge.delivery.errors import AnswerTimeout, NotTaken
+from bridge.delivery.retry import check, outcome, pause, retry_after
+from bridge.state.queue import Outcome
 from tests.delivery.support import NOW
+
+
+def judged(status: int, body: bytes = b"", **headers: str) -> Outcome:
+    """What becomes of a batch that is answered so."""
+    try:
+        check(Answer(status, {name.replace("_", "-"): value for name, value in headers.items()}, body), "peer", NOW)
+    except NotTaken as error:
+        return outcome(error, "retry")
+    return Outcome.DELIVERED
 
 
 @pytest.mark.parametrize("status", [200, 202, 204, 299])
 def test_any_2xx_has_arrived(status: int) -> None:
-    assert judge_status(status) is Verdict.DELIVERED
+    assert judged(status) is Outcome.DELIVERED
+    assert judged(status, b"{}", content_type="application/json") is Outcome.DELIVERED
+    assert judged(status, b"GIF89a", content_type="image/gif") is Outcome.DELIVERED
+    assert judged(status, b"ok") is Outcome.DELIVERED
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>log in</html>"])
+def test_a_web_page_is_a_captive_portal_and_not_ga4(body: bytes) -> None:
+    assert judged(200, body, content_type="text/html; charset=utf-8") is Outcome.RETRY
+    assert judged(200, b"\n <!DOCTYPE html>") is Outcome.RETRY
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 407, 408, 429, 500, 501, 502, 503, 504, 599])
 def test_what_passes_by_itself_is_tried_again(status: int) -> None:
-    assert judge_status(status) is Verdict.RETRY
+    assert judged(status) is Outcome.RETRY
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 410, 413, 422, 451])
 def test_every_other_4xx_is_final(status: int) -> None:
-    assert judge_status(status) is Verdict.REJECTED
+    assert judged(status) is Outcome.REJECTED
 
 
-def test_only_an_ambiguous_failure_is_dropped_and_only_when_asked_to() -> None:
+def test_only_an_ambiguous_failure_is_given_up_and_only_when_asked_to() -> None:
     certain, ambiguous = AnswerTimeout("peer"), AnswerTimeout("peer", ambiguous=True)
-    assert judge_failure(certain, "retry") is judge_failure(ambiguous, "retry") is Verdict.RETRY
-    assert judge_failure(certain, "drop") is Verdict.RETRY
-    assert judge_failure(ambiguous, "drop") is Verdict.DROPPED
+    assert outcome(certain, "retry") is outcome(ambiguous, "retry") is Outcome.RETRY
+    assert outcome(certain, "drop") is Outcome.RETRY
+    assert outcome(ambiguous, "drop") is Outcome.AMBIGUOUS
 
 
-def test_the_ceiling_doubles_from_one_second_to_five_minutes() -> None:
-    ceilings = [delay(failures, None, lambda least, most: most) for failures in (1, 2, 3, 9, 10, 11, 10_000)]
-    assert ceilings == [1, 2, 4, 256, 300, 300, 300]
+def test_the_longest_pause_doubles_from_one_second_to_five_minutes() -> None:
+    longest = [pause(failures, 0.0, lambda least, most: most).seconds for failures in (1, 2, 3, 9, 10, 11, 10_000)]
+    assert longest == [1, 2, 4, 256, 300, 300, 300]
 
 
 def test_jitter_is_full() -> None:
     generator = random.Random(1)
-    waits = [delay(4, None, generator.uniform) for _ in range(1000)]
+    waits = [pause(4, 0.0, generator.uniform).seconds for _ in range(1000)]
     assert min(waits) < 0.1
     assert 7.9 < max(waits) <= 8
     assert 3.5 < sum(waits) / len(waits) < 4.5
 
 
 def test_retry_after_is_a_floor_and_clamped() -> None:
-    assert delay(1, 30, lambda least, most: most) == 30
-    assert delay(9, 30, lambda least, most: most) == 256
-    assert delay(1, 1e9, lambda least, most: most) == 3600
+    assert pause(1, 30, lambda least, most: most) == (30, True)
+    assert pause(9, 30, lambda least, most: most) == (256, True)
+    assert pause(1, 1e9, lambda least, most: most) == (3600, True)
+    assert not pause(1, 0.0, lambda least, most: most).asked
 
 
 @pytest.mark.parametrize(
@@ -63,17 +83,18 @@ def test_retry_after_is_a_floor_and_clamped() -> None:
         (formatdate(NOW / 1e6 + 90).replace("+0000", "-0000"), 90),
         (formatdate(NOW / 1e6 - 90, usegmt=True), 0),
         ("Wed, 21 Oct 2099 07:28:00 GMT", 3600),
-        ("", None),
-        ("soon", None),
-        ("-5", None),
-        ("1.5", None),
-        ("²", None),
-        ("Wed, 99 Oct 2099 07:28:00 GMT", None),
+        ("Thu, 01 Jan 99999999999 00:00:00 GMT", 0),
+        ("", 0),
+        ("soon", 0),
+        ("-5", 0),
+        ("1.5", 0),
+        ("²", 0),
+        ("Wed, 99 Oct 2099 07:28:00 GMT", 0),
     ],
 )
-def test_retry_after_is_read_in_both_forms(text: str, seconds: float | None) -> None:
+def test_retry_after_is_read_in_both_forms(text: str, seconds: float) -> None:
     assert retry_after(Answer(429, {"retry-after": text}), NOW) == seconds
 
 
 def test_no_header_asks_for_nothing() -> None:
-    assert retry_after(Answer(429, {}), NOW) is None
+    assert retry_after(Answer(429, {}), NOW) == 0

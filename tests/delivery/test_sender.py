@@ -99,7 +99,7 @@ async def test_redirects_are_answers_and_not_followed(sender: Sender) -> None:
 
 
 async def test_a_refused_connection(sender: Sender) -> None:
-    with pytest.raises(errors.Refused, match=r"connection refused.*firewall") as caught:
+    with pytest.raises(errors.ConnectionRefused, match=r"connection refused.*firewall") as caught:
         await sender.send(request(f"http://127.0.0.1:{unused_port()}/x"), 5)
     assert not caught.value.ambiguous
 
@@ -181,7 +181,7 @@ async def test_an_endless_body_is_not_read_to_its_end(sender: Sender) -> None:
 
 async def test_what_is_no_http(sender: Sender) -> None:
     async with tcp_server(answering(b"220 mail.example ESMTP\r\n\r\n")) as server:
-        with pytest.raises(errors.BadAnswer, match="no HTTP"):
+        with pytest.raises(errors.NotHttp, match="not HTTP"):
             await sender.send(request(server.url), 5)
 
 
@@ -264,7 +264,7 @@ async def test_a_proxy_that_refuses_is_named_without_its_password() -> None:
 async def test_a_proxy_that_is_not_there_is_named() -> None:
     async with Sender(environ={"HTTPS_PROXY": f"http://127.0.0.1:{unused_port()}"}) as sender:
         with pytest.raises(
-            errors.Refused, match=r"ga4\.invalid \(through proxy 127\.0\.0\.1:\d+\) cannot be connected"
+            errors.ConnectionRefused, match=r"ga4\.invalid \(through proxy 127\.0\.0\.1:\d+\) cannot be connected"
         ):
             await sender.send(request("https://ga4.invalid/mp/collect"), 5)
 
@@ -305,7 +305,7 @@ def test_the_configured_proxy_beats_the_environment() -> None:
 
 @pytest.mark.parametrize("proxy", ["socks5://me:hunter2@p:1", "http://", "http://me:hunter2@p:port"])
 def test_what_is_no_proxy_is_refused_without_quoting_it(proxy: str) -> None:
-    with pytest.raises(errors.DestinationError, match=r"bridge\.proxy is no http or https address") as caught:
+    with pytest.raises(errors.DestinationError, match=r"bridge\.proxy is not an http or https address") as caught:
         proxy_for("https://h/x", Secret(proxy), {})
     assert "hunter2" not in str(caught.value)
 

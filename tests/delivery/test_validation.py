@@ -10,7 +10,7 @@ from bridge.delivery.batches import batches
 from bridge.delivery.destination import Answer
 from bridge.delivery.errors import DestinationError
 from bridge.delivery.sender import Sender
-from bridge.delivery.validation import Message, messages, validation_request
+from bridge.delivery.validation import Objection, objections, validation_request
 from bridge.emulator.server import Emulator
 from bridge.report.model import Event
 from tests.delivery.support import NOW, destination, report
@@ -51,17 +51,17 @@ def answered(*entries: dict[str, str]) -> Answer:
 def test_messages_are_mapped_back_to_the_events_of_the_report(field: str, description: str, event: int | None) -> None:
     second = batches(report(60, NOW))[1]
     entry = {"fieldPath": field, "description": description, "validationCode": "VALUE_INVALID"}
-    assert messages(answered(entry), second, "peer") == (Message(event, field, description, "VALUE_INVALID"),)
+    assert objections(answered(entry), second, "peer") == (Objection(event, field, description, "VALUE_INVALID"),)
 
 
 def test_no_message_is_no_objection() -> None:
-    assert messages(answered(), batches(report(1, NOW))[0], "peer") == ()
+    assert objections(answered(), batches(report(1, NOW))[0], "peer") == ()
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"{}", b'{"validationMessages": [1]}', b'"x"'])
 def test_what_is_no_validation_is_told(body: bytes) -> None:
     with pytest.raises(DestinationError, match=r"peer answered 404 and no validation"):
-        messages(Answer(404, {}, body), batches(report(1, NOW))[0], "peer")
+        objections(Answer(404, {}, body), batches(report(1, NOW))[0], "peer")
 
 
 async def test_the_emulators_objection_names_the_event_that_is_meant() -> None:
@@ -76,6 +76,6 @@ async def test_the_emulators_objection_names_the_event_that_is_meant() -> None:
         fine = await sender.send(validation_request(to, first.body, now), 5)
         bad = await sender.send(validation_request(to, broken, now), 5)
         assert emulator.events == []
-    assert messages(fine, first, to.peer) == ()
-    (objection,) = messages(bad, second, to.peer)
+    assert objections(fine, first, to.peer) == ()
+    (objection,) = objections(bad, second, to.peer)
     assert objection.event == 26

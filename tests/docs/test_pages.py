@@ -16,13 +16,15 @@ from bridge.cli.main import cli
 from bridge.cli.man import page
 from bridge.config.load import keys
 from bridge.errors import ExitCode
-from bridge.service.health.metrics import PREFIX
-from tests.docs.events import CODE, logged_events
+from bridge.health import metrics
+from bridge.health.server import PATHS
+from bridge.log_events import LOG_EVENTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 DOCS = Path(__file__).parents[2] / "docs"
+CODE = DOCS.parent / "bridge"
 PAGES = [DOCS.parent / "README.md", *sorted(DOCS.rglob("*.md"))]
 PROGRAM = Path(sys.executable).with_name("mongooseim-bridge")
 
@@ -57,16 +59,7 @@ def test_every_log_event_is_explained_and_no_other() -> None:
     )
     explained = [name for row in rows for name in re.findall(r"`(\w+)`", row)]
     assert len(explained) == len(set(explained))
-    logged = logged_events()
-    assert (logged - set(explained), set(explained) - logged) == (set(), set())  # unexplained, unknown
-
-
-def test_events_are_found_however_they_are_written() -> None:
-    found = logged_events()
-    assert {"report_collected", "store_set_aside", "own_reporter_off", "no_node_answered", "report_failed"} <= found
-    assert "WARNING" not in found
-    assert all(re.fullmatch("[a-z_]+", name) for name in found)
-    assert len(list(CODE.rglob("*.py"))) > 50
+    assert set(explained) == LOG_EVENTS
 
 
 def test_every_exit_code_is_explained() -> None:
@@ -76,17 +69,11 @@ def test_every_exit_code_is_explained() -> None:
 
 def test_every_metric_and_path_of_the_health_listener_is_explained() -> None:
     text = section((DOCS / "operations.md").read_text(), "Health and metrics")
-    source = (CODE / "service" / "health" / "metrics.py").read_text()
-    counters = {f"{name}_total" for name in re.findall(r'CounterMetricFamily\(\s*f"\{PREFIX\}(\w+)"', source)}
-    gauges = set(re.findall(r'_gauge\(\s*"(\w+)"', source))
-    gauges |= set(re.findall(r'^\s+\(?"(queue_\w+|destination_\w+)"', source, re.MULTILINE))
-    assert {"reports_total", "events_total"} == counters
-    assert {"ready", "nodes", "queue_age_seconds", "destination_failing"} <= gauges
+    names = {gauge.name for gauge in (*metrics.SERVICE, *metrics.REPORT, *metrics.DESTINATION)} | metrics.OTHERS.keys()
     rows = re.findall(r"^\| ((?:`\w+`(?:, )?)+) \|", text, re.MULTILINE)
-    assert {name for row in rows for name in re.findall(r"`(\w+)`", row)} == {"info"} | counters | gauges
-    assert {name.removeprefix(PREFIX) for name in re.findall(rf"{PREFIX}(\w+)", text)} <= counters | gauges
-    paths = set(re.findall(r'"(/[\w.]*)": self\._', (CODE / "service" / "health" / "server.py").read_text()))
-    assert set(re.findall(r"^\| `(/[\w.]*)` \|", text, re.MULTILINE)) == paths - {"/account.json"}
+    assert {name for row in rows for name in re.findall(r"`(\w+)`", row)} == {"info"} | names
+    assert {name.removeprefix(metrics.PREFIX) for name in re.findall(rf"{metrics.PREFIX}(\w+)", text)} <= names
+    assert set(re.findall(r"^\| `(/[\w.]*)` \|", text, re.MULTILINE)) == set(PATHS) - {"/status.json"}
 
 
 @pytest.mark.parametrize(
@@ -99,16 +86,15 @@ def test_every_metric_and_path_of_the_health_listener_is_explained() -> None:
         "refuses the connection to its distribution port",
         "did not answer in time",
         "has a host that does not resolve",
-        "is a name that is in use",
+        "is connected to another program of our name",
         "does not resolve",
         "did not accept a connection in time",
         "has a certificate that is not trusted",
-        "wait for its report to end, or stop it",
+        "wait for it to end, or stop it",
         "expects TLS",
         "does not speak TLS on its distribution port",
         "cannot be trusted over TLS",
         "short and long names do not mix",
-        "another service",
     ],
 )
 def test_messages_are_quoted_as_the_program_has_them(message: str) -> None:

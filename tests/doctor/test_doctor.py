@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 import socket
@@ -13,8 +12,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bridge.config.load import load
-from bridge.service.doctor import STEPS, TOTAL_SECONDS, examine
+from bridge.app import Installation
+from bridge.doctor.examine import TOTAL_SECONDS, examine
+from bridge.doctor.steps import STEPS
+from bridge.threads import run
 from erlang_stubs.cluster import COOKIE
 from tests.doctor.conftest import SECONDS, Examination, examined
 from tests.support.bridge import API_SECRET, Bridge
@@ -37,7 +38,7 @@ def test_where_all_is_well_every_step_is_ok_or_has_nothing_to_try(bridge: Bridge
     assert found.code == 0
     assert set(found.in_state("skipped")) == {"TLS files", "TLS", "proxy", "endpoint TLS"}
     assert found.in_state("failure") == found.in_state("warning") == []
-    assert [each["step"] for each in found.results] == [name for _, name, _ in STEPS]
+    assert [each["step"] for each in found.results] == [name for _, steps in STEPS for name in steps]
     assert "mongooseim2@localhost" in found.of("members")["found"]
     assert "6.8.0" in found.of("MongooseIM")["found"]
 
@@ -79,7 +80,7 @@ def test_each_section_with_a_failure_has_its_exit_code_and_the_first_one_counts(
 
 def test_what_cannot_be_tried_is_skipped_with_the_reason(bridge: Bridge) -> None:
     found = examined(bridge, ERL_EPMD_PORT="1")
-    for step in ("registered", "cookie", "hidden"):
+    for step in ("distribution port", "cookie", "hidden"):
         assert found.of(step)["state"] == "skipped"
         assert "EPMD" in found.of(step)["found"]
     assert found.of("validator")["state"] == "skipped"
@@ -89,7 +90,7 @@ def test_what_cannot_be_tried_is_skipped_with_the_reason(bridge: Bridge) -> None
 
 def test_of_two_entry_nodes_each_is_told_about(bridge: Bridge, default_cluster: StubCluster) -> None:
     found = examined(bridge, "--node", "nobody@localhost", "--node", default_cluster.entry)
-    assert found.of("registered", "nobody@localhost")["state"] == "failure"
+    assert found.of("EPMD", "nobody@localhost")["state"] == "failure"
     assert found.of("cookie", "nobody@localhost")["state"] == "skipped"
     assert found.of("own reporter", default_cluster.entry)["state"] == "ok"
     assert found.of("validator")["state"] == "ok"
@@ -139,7 +140,7 @@ def test_the_page_and_the_steps_are_the_same() -> None:
         elif section and (cells := re.fullmatch(r"\| (.+?) \| (.+?) \| (.+) \|", line)) and cells[1] != "step":
             page.append((section, cells[1], cells[2]))
             assert len(cells[3]) > 10
-    assert page == [(str(section), name, proves) for section, name, proves in STEPS]
+    assert page == [(str(section), name, proves) for section, steps in STEPS for name, proves in steps.items()]
 
 
 @pytest.fixture
@@ -156,7 +157,7 @@ def test_it_ends_in_time_when_everything_hangs(bridge: Bridge, mute: int) -> Non
     began = time.monotonic()
     found = examined(bridge, *nodes[:4], ERL_EPMD_PORT=str(mute), HTTPS_PROXY=f"http://127.0.0.1:{mute}")
     assert time.monotonic() - began < SECONDS
-    assert "silent" in found.of("EPMD", "a@localhost")["found"]
+    assert "EPMD at port" in found.of("EPMD", "a@localhost")["found"]
     assert found.of("handshake", "b@localhost")["state"] == "failure"
     assert "failure" in {each["state"] for each in found.all_of("answer") + found.all_of("connection")}
     assert found.code == 3
@@ -176,7 +177,7 @@ def test_a_name_look_up_that_never_ends_holds_up_nobody(
     environ = bridge.process_environ()
     began = time.monotonic()
     try:
-        results = asyncio.run(examine(lambda: load(bridge.config, environ, {}), environ))
+        results = run(examine(Installation(bridge.config, {}, environ)))
     finally:
         took = time.monotonic() - began
         released.set()

@@ -171,7 +171,7 @@ def test_a_proxy_that_is_down(bridge: Callable[..., Bridge]) -> None:
 
 def test_a_proxy_whose_host_does_not_resolve(bridge: Callable[..., Bridge]) -> None:
     found = examined(bridge("https://127.0.0.1:2/mp/collect"), HTTPS_PROXY="http://no-such-proxy.invalid:3128")
-    found.fails_at("endpoint host", "the proxy no-such-proxy.invalid", code=DELIVERY)
+    found.fails_at("endpoint host", "through proxy no-such-proxy.invalid", code=DELIVERY)
 
 
 def test_a_proxy_that_is_no_address_is_not_quoted(bridge: Callable[..., Bridge], emulator: RunningEmulator) -> None:
@@ -192,7 +192,7 @@ def test_an_endpoint_that_closes_without_an_answer(bridge: Callable[..., Bridge]
 def test_an_endpoint_that_is_no_http(bridge: Callable[..., Bridge]) -> None:
     with answering(b"220 mail.example ESMTP\r\n\r\n") as port:
         found = examined(bridge(f"http://127.0.0.1:{port}/mp/collect"))
-    found.fails_at("answer", "no HTTP", code=DELIVERY)
+    found.fails_at("answer", "not HTTP", code=DELIVERY)
 
 
 def test_a_clock_that_is_wrong(bridge: Callable[..., Bridge]) -> None:

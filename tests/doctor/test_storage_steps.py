@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import shutil
@@ -14,13 +13,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bridge.app import Installation
+from bridge.config.load import Loaded
 from bridge.config.model import BridgeSection, Settings
-from bridge.delivery.drops import Bounds
 from bridge.delivery.ga4 import Ga4Destination
-from bridge.delivery.store import Store
+from bridge.doctor.storage import examine_storage
 from bridge.report.model import Event, Report
 from bridge.secret import Secret
-from bridge.service.doctor.storage import STORAGE, Storage
+from bridge.state.queue import Bounds, Target
+from bridge.state.state import State
 from tests.doctor.conftest import examined
 
 if TYPE_CHECKING:
@@ -35,13 +36,10 @@ NOBODY = 65534
 
 def examined_here(settings: BridgeSection) -> dict[str, tuple[str, str]]:
     """The steps alone, in this process: state and text of each, a step's worst result last."""
-
-    async def run() -> dict[str, tuple[str, str]]:
-        storage = Storage(Settings(bridge=settings), {}, lambda: time.time_ns() // 1000)
-        results = await STORAGE.run(storage, asyncio.get_running_loop().time() + 20)
-        return {each.step: (each.state, f"{each.found} {each.advice}") for each in results}
-
-    return asyncio.run(run())
+    installation = Installation(None, {}, {})
+    installation.__dict__["loaded"] = Loaded(Settings(bridge=settings), {})
+    results = examine_storage(installation).results
+    return {each.step: (each.state, f"{each.found} {each.advice}") for each in results}
 
 
 @pytest.fixture
@@ -122,14 +120,14 @@ def test_a_queue_whose_pages_are_overwritten(bridge: Bridge, reported: Path) -> 
     page = len(whole) // 4096 // 2 * 4096
     reported.write_bytes(whole[:4096] + b"\x5a" * page + whole[4096 + page :])
     before = state_of(bridge)
-    examined(bridge).fails_at("queue", str(reported), "set aside", "backup", code=DELIVERY)
+    examined(bridge).fails_at("queue", str(reported), "sets it aside", code=DELIVERY)
     assert state_of(bridge) == before
 
 
 def test_a_queue_that_is_no_database(bridge: Bridge, reported: Path) -> None:
     reported.write_bytes(b"not a database, and longer than its header would be" * 100)
     before = state_of(bridge)
-    examined(bridge).fails_at("queue", "not a database", "set aside", code=DELIVERY)
+    examined(bridge).fails_at("queue", "not a database", "sets it aside", code=DELIVERY)
     assert state_of(bridge) == before
 
 
@@ -155,31 +153,34 @@ def test_what_waits_because_its_destination_fails(bridge: Bridge, emulator: Runn
     assert found.of("answer")["state"] == "ok"
 
 
-def a_report(collected_at: int) -> Report:
-    return Report("1.2", collected_at, (Event("host_count", {"value": 1}),), {})
+def keep(store: State, collected_at: int) -> None:
+    """A report that may be sent to a destination."""
+    to, report = (
+        Ga4Destination("G-AAAA1", Secret("s")),
+        Report("1.2", collected_at, (Event("host_count", {"value": 1}),), {}),
+    )
+    store.published(store.add(report, [Target(to.id, to.name, to.batches(report))]))
 
 
 def test_a_queue_that_a_running_service_has_open_is_read_as_it_is_now(tmp_path: Path) -> None:
     """What is in the write-ahead log counts, and the service is not disturbed."""
-    destination = Ga4Destination("G-AAAA1", Secret("s"))
     two_days_ago = time.time_ns() // 1000 - 2 * 86_400 * 10**6
-    with Store.open(tmp_path) as store:
-        number = store.add(a_report(two_days_ago), (destination,))
-        store.published(number)
+    with State.open(tmp_path) as store:
+        keep(store, two_days_ago)
         assert (tmp_path / "bridge.sqlite3-wal").stat().st_size > 0
         state, text = examined_here(BridgeSection(state_dir=str(tmp_path), log_dir=str(tmp_path)))["queue"]
         assert state == "warning"
         assert "1 batches wait" in text
         assert "is the service running" in text
-        assert store.queue.waiting(destination.id).batches == 1
+        assert store.status().destinations[0].queued_batches == 1
 
 
 def test_what_a_crash_left_is_read_and_not_mended(tmp_path: Path) -> None:
     """The write-ahead log has all of it; the next report folds it in, looking must not."""
     crashed = tmp_path / "crashed"
     crashed.mkdir()
-    with Store.open(tmp_path) as store:
-        store.published(store.add(a_report(1_000_000), (Ga4Destination("G-AAAA1", Secret("s")),)))
+    with State.open(tmp_path) as store:
+        keep(store, 1_000_000)
         for suffix in ("", "-wal"):
             shutil.copy(tmp_path / f"bridge.sqlite3{suffix}", crashed)
     before = {path.name: path.read_bytes() for path in crashed.iterdir()}
@@ -191,9 +192,9 @@ def test_what_a_crash_left_is_read_and_not_mended(tmp_path: Path) -> None:
 
 def test_what_was_given_up_lately(tmp_path: Path) -> None:
     now = time.time_ns() // 1000
-    with Store.open(tmp_path, bounds=Bounds(batches=1)) as store:
+    with State.open(tmp_path, bounds=Bounds(batches=1)) as store:
         for _ in range(3):
-            store.published(store.add(a_report(now), (Ga4Destination("G-AAAA1", Secret("s")),)))
+            keep(store, now)
     state, text = examined_here(BridgeSection(state_dir=str(tmp_path), log_dir=str(tmp_path)))["queue"]
     assert state == "warning"
     assert "2 events were given up (too many batches)" in text
@@ -201,8 +202,8 @@ def test_what_was_given_up_lately(tmp_path: Path) -> None:
 
 def test_a_queue_that_is_half_full(tmp_path: Path) -> None:
     now = time.time_ns() // 1000
-    with Store.open(tmp_path) as store:
+    with State.open(tmp_path) as store:
         for _ in range(3):
-            store.published(store.add(a_report(now), (Ga4Destination("G-AAAA1", Secret("s")),)))
+            keep(store, now)
     settings = BridgeSection(state_dir=str(tmp_path), log_dir=str(tmp_path), queue_max_batches=5)
     assert "3 batches wait, of at most 5" in examined_here(settings)["queue"][1]

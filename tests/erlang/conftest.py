@@ -72,7 +72,7 @@ class Net:
         return Beam(name, self.home, self.epmd.port, args=args, environ=environ, runtime=self.runtime, long=long)
 
     def node(self, name: str | None = None, cookie: str = COOKIE, **options: object) -> Node:
-        return Node(name, Secret(cookie), epmd_port=self.epmd.port, **options)  # type: ignore[arg-type]
+        return Node(name, Secret(cookie), **{"epmd_port": self.epmd.port, **options})  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="session", params=["OTP 25", "OTP 28"])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bridge.erlang.errors import BadNodeName, Refused, WrongNode
+from bridge.erlang.errors import BadNodeName, PortRefused, WrongNode
 from erlang_stubs.beam import free_port
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ async def test_a_node_of_ipv6_is_called(net, six):
 @ipv6
 async def test_a_node_of_ipv6_pings_us(net, six):
     async with net.node("guest@::1") as node:
-        await node.listen("::1")
+        await node.connect(six.name, timeout=LONG)
         assert await asyncio.to_thread(six.eval, "net_adm:ping('guest@::1')") == "pong"
         assert node.connected() == [six.name]
 
@@ -113,5 +113,5 @@ async def test_a_node_with_another_name_is_told_by_the_name_that_it_has(net25, b
 async def test_where_no_address_takes_us_the_last_failure_is_told(net25, monkeypatch):
     resolving(monkeypatch, "127.0.0.9", "127.0.0.1")
     async with net25.node() as node:
-        with pytest.raises(Refused):
+        with pytest.raises(PortRefused):
             await node.call(f"a@localhost:{free_port()}", "erlang", "node", [], timeout=LONG)

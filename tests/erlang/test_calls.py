@@ -115,8 +115,6 @@ async def test_calls_that_are_given_up_before_their_process_is_known_are_killed_
             call.cancel()
         await asyncio.gather(*calls, return_exceptions=True)
         await asyncio.to_thread(eventually, "the processes are gone", lambda: sleepers(beam) == "0")
-        peer = node._peers[beam.name]
-        await asyncio.to_thread(eventually, "no call is kept", lambda: peer.connection._calls.in_flight == 0)
 
 
 async def test_many_calls_in_flight_get_each_its_own_answer(net, beam):

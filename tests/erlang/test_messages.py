@@ -10,8 +10,17 @@ from hypothesis import strategies as st
 
 from bridge.erlang import Atom, EtfError, ImproperList, NodeName, Pid, Reference, control, epmd, guest
 from bridge.erlang import errors as errors_module
-from bridge.erlang.calls import Calls
-from bridge.erlang.errors import BadNodeName, ConnectError, ErlangError, RemoteError, retryable
+from bridge.erlang.calls import Call, Calls, Failed, Returned
+from bridge.erlang.errors import (
+    PHASES,
+    BadNodeName,
+    ConnectError,
+    ErlangError,
+    NotAllowed,
+    RemoteError,
+    UnknownNode,
+    retryable,
+)
 from bridge.erlang.handshake import Agreed
 from bridge.erlang.names import check_style
 from tests.erlang.strategies import all_terms
@@ -23,7 +32,6 @@ REFERENCE = Reference(Atom("a@h"), (1, 2, 3), 3)
 
 def test_requests_to_epmd():
     assert epmd.port_please("mongooseim") == b"\0\x0bzmongooseim"
-    assert epmd.alive("bridge", 0x1234) == b"\0\x13x\x12\x34H\0\0\x06\0\x06\0\x06bridge\0\0"
 
 
 @pytest.mark.parametrize(
@@ -37,17 +45,9 @@ def test_answers_to_a_look_up(answer, found):
     assert epmd.read_port(answer) == found
 
 
-@pytest.mark.parametrize(
-    ("answer", "creation"),
-    [(b"v\x00\x12\x34\x56\x78", 0x12345678), (b"y\x00\x00\x03", 3), (b"v\x01\x00\x00\x00\x63", None), (b"y\x01", None)],
-)
-def test_answers_to_a_registration(answer, creation):
-    assert epmd.read_alive(answer) == creation
-
-
 @given(st.binary(max_size=30))
 def test_no_answer_of_epmd_makes_us_fail_in_another_way(answer):
-    for read in (epmd.read_port, epmd.read_alive):
+    for read in (epmd.read_port, epmd.read_names):
         with contextlib.suppress(EtfError):
             read(answer)
 
@@ -102,14 +102,18 @@ def test_control_messages_are_read_as_they_were_written(fields, payload):
         b"p\x83a\x02",
         b"p\x83h\x00",
         b"p\x83h\x01w\x01a",
-        b"p\x83h\x01a\x02a\x01",  # a payload without 131
-        b"p\x83h\x01a\x02\x83a\x01x",
-        b"p\x83h\x01a\x02\x83",
     ],
 )
 def test_frames_that_are_no_messages_are_errors(frame):
     with pytest.raises(EtfError):
         control.read(frame)
+
+
+@pytest.mark.parametrize("payload", [b"a\x01", b"\x83a\x01x", b"\x83", b"\x83m\xff\xff\xff\xff"])
+def test_a_payload_that_cannot_be_read_costs_only_what_it_is_about(payload):
+    message = control.read(b"p\x83h\x01a\x02" + payload)
+    assert message.control == (2,)
+    assert isinstance(message.payload, EtfError)
 
 
 def test_a_message_of_a_traced_process_is_the_same_without_its_token():
@@ -184,6 +188,13 @@ def test_replies_go_to_the_alias_where_there_is_one():
     assert answered(plain, control.REG_SEND, PEER, Atom(""), Atom("net_kernel")) == [expected]
 
 
+def test_a_multi_call_is_answered_to_its_alias():
+    tag = ImproperList([ImproperList([Atom("alias")], REFERENCE)], Reference(Atom("a@h"), (7, 7, 7), 3))
+    ping = (Atom("$gen_call"), (PEER, tag), (Atom("is_auth"), Atom("a@h")))
+    expected = control.write_with((tag, Atom("yes")), control.ALIAS_SEND, PEER, REFERENCE)
+    assert answered(ping, control.REG_SEND, PEER, Atom(""), Atom("net_kernel")) == [expected]
+
+
 def test_io_requests_are_refused_at_once():
     request = (Atom("io_request"), PEER, REFERENCE, (Atom("put_chars"), Atom("unicode"), b"x"))
     (frame,) = answered(request, control.SEND, Atom(""), Pid(Atom("b@h"), 1, 0, 9))
@@ -196,41 +207,26 @@ def test_io_requests_are_refused_at_once():
 # The table of calls.
 
 
-class Waiting:
-    """A future of the tests, without a loop."""
-
-    def __init__(self) -> None:
-        self.outcome: object = None
-
-    def done(self) -> bool:
-        return self.outcome is not None
-
-    def set_result(self, result: object) -> None:
-        self.outcome = ("result", result)
-
-    def set_exception(self, error: Exception) -> None:
-        self.outcome = error
-
-
 AGREED = Agreed("b@h", 9, "a@h", 3, 0)
 
 
-def table() -> tuple[Calls, Waiting, list[bytes], Reference]:
+def table() -> tuple[Calls, Call, list[bytes], Reference]:
     written: list[bytes] = []
-    calls, waiting = Calls(AGREED, written.append), Waiting()
-    calls.start(waiting, "lists", "max", [[1, 2]])
+    calls = Calls(AGREED, written.append)
+    call = calls.start("lists", "max", [[1, 2]])
     message = control.read(written[0])
     own = Pid(Atom("b@h"), 1, 0, 9)
     run = (Atom("erpc"), Atom("execute_call"), 4)
     reference = message.control[1]
     assert message.control == (control.SPAWN_REQUEST, reference, own, own, run, [Atom("monitor")])
     assert message.payload == [reference, Atom("lists"), Atom("max"), [[1, 2]]]
-    return calls, waiting, written, reference
+    return calls, call, written, reference
 
 
-def take(calls: Calls, frame: bytes) -> bool:
-    """As a connection does it."""
-    return calls.recognize(b"xx" + frame + b"yy", 2, 2 + len(frame)) or calls.answer(control.read(frame))
+def take(calls: Calls, frame: bytes) -> Returned | Failed | bool:
+    """As a channel does it."""
+    recognized = calls.recognize(b"xx" + frame + b"yy", 2, 2 + len(frame))
+    return calls.answer(control.read(frame)) if recognized is False else recognized
 
 
 OWN = Pid(Atom("b@h"), 1, 0, 9)
@@ -243,10 +239,9 @@ def finished(reference: Reference, payload: object) -> bytes:
 
 @pytest.mark.parametrize("value", [2, [b"x", 1.5], (), {Atom("a"): Atom("b")}])
 def test_a_result_reaches_who_waits_for_it(value):
-    calls, waiting, _, reference = table()
-    assert take(calls, control.write(control.SPAWN_REPLY, reference, OWN, 2, RUNNER))
-    assert take(calls, finished(reference, (reference, Atom("return"), value)))
-    assert waiting.outcome == ("result", value)
+    calls, call, _, reference = table()
+    assert take(calls, control.write(control.SPAWN_REPLY, reference, OWN, 2, RUNNER)) is True
+    assert take(calls, finished(reference, (reference, Atom("return"), value))) == Returned(call, value)
     assert calls.in_flight == 0
 
 
@@ -272,44 +267,45 @@ def test_the_usual_answers_are_recognized_without_decoding_them():
 )
 def test_a_failure_reaches_who_waits_with_class_and_reason(payload, kind, reason):
     for payload_is_inline in (False, True):
-        calls, waiting, _, reference = table()
+        calls, call, _, reference = table()
         ours = isinstance(payload, tuple) and payload[0] == "REF"
         filled = (reference, *payload[1:]) if ours else payload
         inline = control.write(control.MONITOR_P_EXIT, RUNNER, OWN, reference, filled)
-        assert take(calls, inline if payload_is_inline else finished(reference, filled))
-        assert isinstance(waiting.outcome, RemoteError)
-        assert (waiting.outcome.kind, waiting.outcome.reason) == (kind, reason)
+        failed = take(calls, inline if payload_is_inline else finished(reference, filled))
+        assert isinstance(failed, Failed)
+        assert failed.call is call
+        assert isinstance(failed.error, RemoteError)
+        assert (failed.error.kind, failed.error.reason) == (kind, reason)
 
 
 def test_the_group_leader_is_ours_until_there_is_another():
     written: list[bytes] = []
     calls = Calls(AGREED, written.append)
-    calls.start(Waiting(), "m", "f", [])
+    calls.start("m", "f", [])
     calls.lead(PEER)
-    calls.start(Waiting(), "m", "f", [])
+    calls.start("m", "f", [])
     assert [control.read(frame).control[3] for frame in written] == [OWN, PEER]
 
 
 def test_a_spawn_that_is_refused_is_an_error():
-    calls, waiting, _, reference = table()
-    assert take(calls, control.write(control.SPAWN_REPLY, reference, OWN, 0, Atom("notsup")))
-    assert isinstance(waiting.outcome, RemoteError)
-    assert waiting.outcome.reason == "notsup"
+    calls, _, _, reference = table()
+    failed = take(calls, control.write(control.SPAWN_REPLY, reference, OWN, 0, Atom("notsup")))
+    assert isinstance(failed, Failed)
+    assert isinstance(failed.error, RemoteError)
+    assert failed.error.reason == "notsup"
 
 
 def test_answers_that_nobody_waits_for_are_dropped():
-    calls, waiting, written, reference = table()
+    calls, call, written, reference = table()
     strange = Reference(reference.node, (*reference.ids[:2], 5), reference.creation)
     older = Reference(reference.node, reference.ids, 8)
     short = Reference(reference.node, reference.ids[:1], reference.creation)
     for other in (strange, older, short):
-        take(calls, control.write(control.SPAWN_REPLY, other, OWN, 2, RUNNER))
-        take(calls, finished(other, (other, Atom("return"), 1)))
-    assert waiting.outcome is None
+        assert take(calls, control.write(control.SPAWN_REPLY, other, OWN, 2, RUNNER)) is True
+        assert take(calls, finished(other, (other, Atom("return"), 1))) is True
     result = finished(reference, (reference, Atom("return"), 1))
-    assert take(calls, result)
-    assert take(calls, result)  # twice
-    assert waiting.outcome == ("result", 1)
+    assert take(calls, result) == Returned(call, 1)
+    assert take(calls, result) is True  # twice
     assert len(written) == 1
 
 
@@ -317,7 +313,7 @@ def test_answers_that_nobody_waits_for_are_dropped():
 def test_a_call_that_is_given_up_is_killed_as_soon_as_its_process_is_known(known):
     written: list[bytes] = []
     calls = Calls(AGREED, written.append)
-    call = calls.start(Waiting(), "timer", "sleep", [1])
+    call = calls.start("timer", "sleep", [1])
     reference = control.read(written[0]).control[1]
     spawned = control.write(control.SPAWN_REPLY, reference, OWN, 2, RUNNER)
     if known:
@@ -328,8 +324,9 @@ def test_a_call_that_is_given_up_is_killed_as_soon_as_its_process_is_known(known
         assert len(written) == 1
         take(calls, spawned)
     assert control.read(written[1]).control == (control.EXIT2, OWN, RUNNER, Atom("kill"))
+    assert calls.in_flight == 1, "it is in the table until its process has ended"
+    assert take(calls, finished(reference, Atom("killed"))) is True
     assert calls.in_flight == 0
-    take(calls, finished(reference, Atom("killed")))
     assert len(written) == 2
 
 
@@ -356,17 +353,21 @@ def test_the_tree_in_the_module_is_the_tree_of_the_classes():
     "kind", [kind for kind in CLASSES if issubclass(kind, ConnectError) and kind is not ConnectError]
 )
 def test_each_cause_says_what_failed_with_which_node_and_what_to_do(kind):
-    error = kind("a@h", "detail")
-    assert str(error).startswith("node a@h ")
-    assert "detail" in str(error)
-    assert kind.what != ConnectError.what
-    assert kind.remedy in str(error)
-    assert kind.remedy
+    error = kind("a@h", ["detail"]) if kind is UnknownNode else kind("a@h", "detail")
+    assert error.what.startswith("node a@h ")
+    assert "detail" in error.what
+    assert kind.problem != ConnectError.problem
+    assert error.remedy == kind.advice != ""
+    assert error.phase in PHASES
+
+
+def test_what_comes_from_elsewhere_is_escaped():
+    assert str(NotAllowed("a\x1b]0;x\x07@h", "status \x9b31m\u202e")).isprintable()
 
 
 def test_what_mends_itself_is_worth_a_retry_and_the_rest_is_not():
-    passing = {"UnresolvableHost", "NoEpmd", "UnknownNode", "Refused", "PhaseTimeout", "NameConflict", "Simultaneous"}
-    passing |= {"NotRegistered", "NodeDown", "CallTimeout"}
+    passing = {"UnresolvableHost", "NoEpmd", "UnknownNode", "PortRefused", "PhaseTimeout", "SilentPort", "NameTaken"}
+    passing |= {"NodeDown", "CallTimeout"}
     for kind in CLASSES:
         error = kind.__new__(kind)
         assert retryable(error) == (kind.__name__ in passing), kind

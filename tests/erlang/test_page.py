@@ -12,12 +12,12 @@ import pytest
 from bridge.erlang import (
     Limits,
     Node,
+    channel,
     connection,
     dial,
     errors,
     etf_decode,
     etf_encode,
-    listener,
     node,
     peer,
     retryable,
@@ -49,12 +49,11 @@ def test_every_error_is_on_the_page_and_whether_it_is_worth_a_retry(kind):
         ("Limits.inflated", f"{Limits().inflated >> 20} MiB"),
         ("etf_decode.ATOMS_KEPT", f"{etf_decode.ATOMS_KEPT:,}"),
         ("etf_encode.MAPS_IN_KEYS", f"{etf_encode.MAPS_IN_KEYS}"),
-        ("connection.FRAME_LIMIT", f"{connection.FRAME_LIMIT >> 20} MiB"),
-        ("connection.HANDSHAKE_FRAME_LIMIT", f"{connection.HANDSHAKE_FRAME_LIMIT:,} bytes"),
+        ("channel.FRAME_LIMIT", f"{channel.FRAME_LIMIT >> 20} MiB"),
+        ("channel.HANDSHAKE_FRAME_LIMIT", f"{channel.HANDSHAKE_FRAME_LIMIT:,} bytes"),
         ("connection.HIGH_WATER", f"{connection.HIGH_WATER >> 20} MiB"),
         ("dial.PHASE_TIMEOUT", f"{dial.PHASE_TIMEOUT:g} s"),
         ("peer.FIRST_BACKOFF", f"{peer.FIRST_BACKOFF:g} s, doubled up to {peer.LONGEST_BACKOFF:g} s"),
-        ("listener.HANDSHAKES", f"{listener.HANDSHAKES}"),
         ("node.REQUESTS", f"{node.REQUESTS}"),
     ],
 )
@@ -64,7 +63,7 @@ def test_every_limit_is_on_the_page_with_its_value(name, value):
 
 
 def test_the_silence_that_is_borne_is_on_the_page():
-    assert f"{connection.SILENCE_UNTIL_KNOWN:g} s until" in PAGE
+    assert f"{channel.SILENCE_UNTIL_KNOWN:g} s until" in PAGE
     assert f"at most {etf_decode.MEMORY_FACTOR} times" in PAGE
 
 

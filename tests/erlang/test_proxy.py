@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 
 from bridge.erlang import Atom, CallTimeout, NodeDown
-from bridge.erlang.errors import BadCookie, NotAllowed, PhaseTimeout
+from bridge.erlang.errors import BadCookie, NotAllowed, PhaseTimeout, SilentPort
 from tests.erlang.proxy import TO_NODE, TO_US, Proxy, cut, delay, reset, stall
 from tests.erlang.test_loss import tasks_of_the_bridge
 
@@ -77,7 +77,7 @@ async def lengths(path: Path) -> dict[str, int]:
         return proxy.passed
 
 
-DOCUMENTED = {NotAllowed, BadCookie, NodeDown}
+DOCUMENTED = {NotAllowed, SilentPort, BadCookie, NodeDown}
 
 
 @pytest.mark.parametrize("direction", [TO_US, TO_NODE])

@@ -1,4 +1,4 @@
-"""One installation per test, with two destinations where nobody listens unless the test says otherwise."""
+"""One place per test, with two destinations where nobody listens unless the test says otherwise."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from tests.delivery.support import destination
-from tests.health.support import STANDARD, Installation, facts_of
+from tests.health.support import STANDARD, Place, facts_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -19,9 +18,9 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def installation(tmp_path: Path) -> Iterator[Installation]:
-    made = Installation(tmp_path, [destination(STANDARD, "G-TEST1"), destination(STANDARD, "G-TEST2")])
-    with made.store:
+def place(tmp_path: Path) -> Iterator[Place]:
+    made = Place(tmp_path, [STANDARD, STANDARD.replace("9", "10", 1)])
+    with made.state:
         yield made
 
 

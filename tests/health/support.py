@@ -1,34 +1,26 @@
-"""A service's account and history for the tests of its listener: real reports of stub nodes, kept and delivered."""
+"""A service's status and history for the tests of its listener: real reports of stub nodes, kept and delivered."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
-from bridge.config.access import access
-from bridge.config.load import load
-from bridge.config.model import BridgeSection, Settings
-from bridge.config.model import Health as HealthSection
-from bridge.delivery.store import Store
-from bridge.service.consent import Consent
-from bridge.service.health import Health
-from bridge.service.reporting import Made, ask_cluster, make_report
-from bridge.service.state import DestinationState, ServiceState
+from bridge.app import Installation
+from bridge.health.server import HealthListener
+from bridge.service.reporting import Made, make_report
+from bridge.state.state import State
+from bridge.state.status import ServiceStatus
 from bridge.times import MICROSECONDS
-from tests.delivery.support import NOW, Hands, send_all
+from tests.delivery.support import NOW, SECRET, Hands, send_all
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from bridge.delivery.destination import Destination
     from bridge.mongooseim.facts import ClusterFacts
     from erlang_stubs.cluster import StubCluster
 
 PERIOD = 10_800.0
-ANY_PORT = HealthSection(port=0)
-
-
 STANDARD = "http://127.0.0.1:9/mp/collect"
 """Nobody listens there."""
 
@@ -36,51 +28,64 @@ STANDARD = "http://127.0.0.1:9/mp/collect"
 async def facts_of(cluster: StubCluster) -> ClusterFacts:
     """What the bridge learns of a cluster."""
     environ = {**cluster.environ, "MONGOOSEIM_BRIDGE_EPMD_PORT": str(cluster.epmd_port)}
-    return await ask_cluster(access(load(None, environ, {}), environ), 10.0)
+    return await Installation(None, {}, environ).ask_cluster()
 
 
 @dataclass
-class Installation:
-    """A state directory, a clock moved by hand, and the account that a service keeps of itself."""
+class Place:
+    """A state directory, a clock moved by hand, and what a service that runs there says of itself."""
 
     directory: Path
-    destinations: Sequence[Destination] = ()
+    endpoints: Sequence[str] = ()
     hands: Hands = field(default_factory=Hands)
+    stuck: str | None = None
+    settings: str = ""
 
     def __post_init__(self) -> None:
-        self.store = Store.open(self.directory / "state", clock=self.hands.clock)
-        self.state = ServiceState(
-            Consent(given=True, reason="report = true"),
-            started_at=NOW,
-            period=PERIOD,
-            destinations={one.id: DestinationState(one.name) for one in self.destinations},
-            next_report_at=NOW + 300 * MICROSECONDS,
+        self.state = State.open(self.directory / "state", clock=self.hands.clock)
+        self.service = ServiceStatus(
+            "0.1.0", NOW, NOW, PERIOD, "report = true", next_report_at=NOW + 300 * MICROSECONDS
         )
+        self.say()
 
     @property
-    def health(self) -> Health:
-        """A listener on any free port."""
-        return Health(ANY_PORT, self.state, self.store)
+    def installation(self) -> Installation:
+        """With a destination G-TEST1, G-TEST2, … for each endpoint."""
+        config = self.directory / "config.toml"
+        destinations = "".join(
+            f'[[bridge.destinations]]\nmeasurement_id = "G-TEST{number}"\napi_secret = "{SECRET}"\nendpoint = "{url}"\n'
+            for number, url in enumerate(self.endpoints, 1)
+        )
+        config.write_text(f'[bridge]\nlog_dir = "{self.directory}/log"\n{self.settings}\n{destinations}')
+        config.chmod(0o600)
+        return Installation(config, {}, {"MONGOOSEIM_BRIDGE_COOKIE": "x"})
 
-    async def report(self, facts: ClusterFacts, *, aggregate_modules: bool = False) -> Made:
-        """Make a report as the service does, and say so in the state."""
+    def listener(self, **health: Any) -> HealthListener:
+        """A listener on any free port, or as it is told."""
+        listener = HealthListener(self.installation, self.state, lambda: self.stuck)
+        listener.port, listener.host = health.get("port", 0), health.get("host", "127.0.0.1")
+        return listener
+
+    def say(self, **changes: Any) -> None:
+        """Have the service say something else of itself."""
+        self.service = replace(self.service, **changes)
+        self.state.keep_service(self.service)
+
+    async def report(self, facts: ClusterFacts) -> Made:
+        """Make a report as the service does, and say so."""
 
         async def collect() -> ClusterFacts:
             return facts
 
-        bridge = BridgeSection(log_dir=str(self.directory / "log"), aggregate_modules=aggregate_modules)
-        made = await make_report(collect, self.store, self.destinations, Settings(bridge=bridge))
-        self.reported(made)
+        made = await make_report(collect, self.state, self.installation)
+        self.say(
+            reports=self.service.reports + 1,
+            failures=0,
+            error=None,
+            last_duration=0.123,
+            next_report_at=made.report.collected_at + int(PERIOD) * MICROSECONDS,
+        )
         return made
 
-    def reported(self, made: Made) -> None:
-        state = self.state
-        state.reports += 1
-        state.failures, state.error = 0, None
-        state.last_report, state.last_report_at = made.id, made.report.collected_at
-        state.last_duration, state.last_events, state.facts = 0.123, len(made.report.events), made.facts
-        state.next_report_at = made.report.collected_at + int(PERIOD) * MICROSECONDS
-
     async def deliver(self) -> None:
-        for outcome in await send_all(self.store, self.destinations, seconds=2.0):
-            self.state.destinations[outcome.id].add(outcome)
+        await send_all(self.state, self.installation.destinations, seconds=2.0)

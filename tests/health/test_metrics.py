@@ -10,11 +10,10 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse
 
-from bridge.delivery.store import Store
 from bridge.emulator.server import Emulator
 from bridge.mongooseim.facts import Unreachable
-from tests.delivery.support import DAY, HOUR, NOW, destination
-from tests.health.support import PERIOD, Installation
+from tests.delivery.support import DAY, HOUR, NOW
+from tests.health.support import PERIOD, Place
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,8 +22,8 @@ if TYPE_CHECKING:
     import httpx
     from prometheus_client import Metric
 
+    from bridge.health.server import HealthListener
     from bridge.mongooseim.facts import ClusterFacts
-    from bridge.service.health import Health
 
 Samples = dict[tuple[str, tuple[str, ...]], float]
 
@@ -40,20 +39,18 @@ def samples(families: Iterable[Metric]) -> Samples:
     return found
 
 
-async def scrape(client: httpx.AsyncClient, health: Health) -> Samples:
+async def scrape(client: httpx.AsyncClient, health: HealthListener) -> Samples:
     answer = await client.get(f"{health.address}/metrics")
     assert answer.status_code == 200
     assert answer.headers["content-type"].startswith("text/plain; version=")
     return samples(parse(answer.text))
 
 
-async def test_before_the_first_report_nothing_is_made_up(
-    installation: Installation, client: httpx.AsyncClient
-) -> None:
-    async with installation.health as health:
+async def test_before_the_first_report_nothing_is_made_up(place: Place, client: httpx.AsyncClient) -> None:
+    async with place.listener() as health:
         found = await scrape(client, health)
     names = {name for name, _ in found}
-    assert not names & {"last_report_time_seconds", "last_report_duration_seconds", "last_report_events", "nodes"}
+    assert not names & {"last_report_time_seconds", "last_report_duration_seconds", "last_report_events"}
     assert found["ready", ()] == 0
     assert found["reports_total", ()] == 0
     assert found["failed_attempts", ()] == 0
@@ -62,11 +59,11 @@ async def test_before_the_first_report_nothing_is_made_up(
     assert found["state_readable", ()] == 1
 
 
-async def test_a_report_is_measured(installation: Installation, client: httpx.AsyncClient, facts: ClusterFacts) -> None:
+async def test_a_report_is_measured(place: Place, client: httpx.AsyncClient, facts: ClusterFacts) -> None:
     away = replace(facts, unreachable=(Unreachable("mongooseim3@localhost", "refused"),))
-    installation.hands.pass_time(HOUR)
-    made = await installation.report(away)
-    async with installation.health as health:
+    place.hands.pass_time(HOUR)
+    made = await place.report(away)
+    async with place.listener() as health:
         found = await scrape(client, health)
     assert found["ready", ()] == 1
     assert found["reports_total", ()] == 1
@@ -82,14 +79,13 @@ async def test_every_event_is_delivered_queued_or_dropped_with_its_reason(
     tmp_path: Path, client: httpx.AsyncClient, facts: ClusterFacts
 ) -> None:
     async with Emulator() as good, Emulator(fail="503") as failing, Emulator(fail="400") as refusing:
-        places = [destination(each.url, f"G-TEST{n}") for n, each in enumerate((good, failing, refusing))]
-        installation = Installation(tmp_path, places)
-        with installation.store:
-            made = await installation.report(facts)
-            await installation.deliver()
+        place = Place(tmp_path, [each.url for each in (good, failing, refusing)])
+        with place.state:
+            made = await place.report(facts)
+            await place.deliver()
             events = len(made.report.events)
-            kept, waiting, refused = (place.name for place in places)
-            async with installation.health as health:
+            kept, waiting, refused = place.installation.configured.values()
+            async with place.listener() as health:
                 found = await scrape(client, health)
                 assert found["events_total", (kept, "delivered")] == events
                 assert found["events_total", (waiting, "delivered")] == 0
@@ -104,21 +100,21 @@ async def test_every_event_is_delivered_queued_or_dropped_with_its_reason(
                 for name in (kept, refused):
                     assert found["queue_events", (name,)] == found["queue_age_seconds", (name,)] == 0
 
-                installation.hands.pass_time(HOUR)
+                place.hands.pass_time(HOUR)
                 assert (await scrape(client, health))["queue_age_seconds", (waiting,)] == 3600
-                installation.hands.pass_time(4 * DAY)
-                await installation.deliver()
+                place.hands.pass_time(4 * DAY)
+                await place.deliver()
                 found = await scrape(client, health)
-                assert found["events_total", (waiting, "dropped", "expired")] == events
+                assert found["events_total", (waiting, "expired")] == events
                 assert found["queue_events", (waiting,)] == 0
 
 
 async def test_scrapers_that_ask_for_openmetrics_get_it(
-    installation: Installation, client: httpx.AsyncClient, facts: ClusterFacts
+    place: Place, client: httpx.AsyncClient, facts: ClusterFacts
 ) -> None:
-    await installation.report(facts)
+    await place.report(facts)
     accept = {"Accept": "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5"}
-    async with installation.health as health:
+    async with place.listener() as health:
         answer = await client.get(f"{health.address}/metrics", headers=accept)
     assert answer.headers["content-type"].startswith("application/openmetrics-text")
     families = list(parse_openmetrics(answer.text))
@@ -127,25 +123,19 @@ async def test_scrapers_that_ask_for_openmetrics_get_it(
 
 
 async def test_hostile_names_do_not_break_the_format(tmp_path: Path, client: httpx.AsyncClient) -> None:
-    installation = Installation(tmp_path)
+    place = Place(tmp_path)
     evil = 'x"} 1\n# HELP evil\\ <b>'
-    with Store.open(tmp_path / "state") as store:
-        store.database.write(
-            lambda connection: connection.execute(
-                "INSERT INTO destinations (key, name, retry_at) VALUES (?, ?, 1)", (evil, evil)
-            )
-        )
-    with installation.store:
-        async with installation.health as health:
+    query = "INSERT INTO destinations (key, name, failing_since) VALUES (?, ?, 1)"
+    place.state.database.write(lambda connection: connection.execute(query, (evil, evil)))
+    with place.state:
+        async with place.listener() as health:
             found = await scrape(client, health)
     assert found["destination_failing", (evil,)] == 1
 
 
-async def test_the_registry_of_the_process_stays_as_it_was(
-    installation: Installation, client: httpx.AsyncClient
-) -> None:
+async def test_the_registry_of_the_process_stays_as_it_was(place: Place, client: httpx.AsyncClient) -> None:
     before = prometheus_client.generate_latest()
-    async with installation.health as health:
+    async with place.listener() as health:
         first, second = await scrape(client, health), await scrape(client, health)
     assert first.keys() == second.keys()
     assert ("process_resident_memory_bytes", ()) in first
@@ -153,3 +143,19 @@ async def test_the_registry_of_the_process_stays_as_it_was(
     after = prometheus_client.generate_latest().decode()
     assert {line.split()[2] for line in after.splitlines() if line.startswith("# HELP")} == names
     assert "mongooseim_bridge" not in after
+
+
+async def test_destinations_of_the_same_name_are_told_apart_by_their_ids(
+    tmp_path: Path, client: httpx.AsyncClient
+) -> None:
+    place = Place(tmp_path)
+    query = "INSERT INTO destinations (key, name) VALUES (?, ?)"
+    for key in ("G-TEST1 http://relay/one", "G-TEST1 http://relay/two"):
+        place.state.database.write(lambda connection, key=key: connection.execute(query, (key, "G-TEST1 at relay")))
+    with place.state:
+        async with place.listener() as health:
+            found = await scrape(client, health)
+    assert {labels for name, labels in found if name == "queue_events"} == {
+        ("G-TEST1 http://relay/one",),
+        ("G-TEST1 http://relay/two",),
+    }

@@ -11,9 +11,8 @@ from selenium.webdriver.common.by import By
 
 from bridge.emulator.server import Emulator
 from bridge.mongooseim.facts import Module, ModuleSet, NodeFacts, Unreachable
-from bridge.service.consent import Consent
-from tests.delivery.support import DAY, HOUR, destination
-from tests.health.support import Installation
+from tests.delivery.support import DAY, HOUR
+from tests.health.support import Place
 from tests.support.browser import browser, complaints, set_scheme, wait_until
 
 if TYPE_CHECKING:
@@ -66,9 +65,9 @@ class Page:
         return {module: (told, widths) for module, told, widths in self.browser.execute_script(script)}
 
 
-async def seen(browser: WebDriver, installation: Installation, look: Callable[[Page], None]) -> None:
+async def seen(browser: WebDriver, place: Place, look: Callable[[Page], None]) -> None:
     """Let a test look at the page in a thread, while the listener is served here."""
-    async with installation.health as health:
+    async with place.listener() as health:
         await asyncio.to_thread(look, Page(browser, health.address))
 
 
@@ -76,12 +75,12 @@ async def test_the_page_shows_what_was_shared_and_what_became_of_it(
     browser: WebDriver, tmp_path: Path, facts: ClusterFacts
 ) -> None:
     async with Emulator() as good, Emulator(fail="503") as failing:
-        places = [destination(good.url, "G-GOOD1"), destination(failing.url, "G-FAIL2")]
-        installation = Installation(tmp_path, places)
-        with installation.store:
-            made = await installation.report(facts)
-            await installation.deliver()
-            installation.hands.pass_time(HOUR)
+        place = Place(tmp_path, [good.url, failing.url])
+        names = list(place.installation.configured.values())
+        with place.state:
+            made = await place.report(facts)
+            await place.deliver()
+            place.hands.pass_time(HOUR)
             events = len(made.report.events)
 
             def look(page: Page) -> None:
@@ -100,9 +99,9 @@ async def test_the_page_shows_what_was_shared_and_what_became_of_it(
                 (kept, kept_state, taken, *counts, why), (waiting, waiting_state, never, *left, cause) = page.rows(
                     "destinations"
                 )
-                assert (kept, kept_state, taken) == (places[0].name, "delivering", "1 h ago")
+                assert (kept, kept_state, taken) == (names[0], "delivering", "1 h ago")
                 assert (counts, why) == (["0", "0", "0"], "")
-                assert (waiting, waiting_state, never) == (places[1].name, "failing", "never")
+                assert (waiting, waiting_state, never) == (names[1], "failing", "never")
                 assert left == [str(events), "0", "0"]
                 assert "answered 503 Service Unavailable (1 h ago)" in cause
                 assert "next attempt" in cause
@@ -114,13 +113,13 @@ async def test_the_page_shows_what_was_shared_and_what_became_of_it(
                 assert not page.browser.find_element(By.ID, "trouble").is_displayed()
                 assert complaints(page.browser) == []
 
-            await seen(browser, installation, look)
+            await seen(browser, place, look)
 
 
 async def test_bars_are_as_long_as_the_host_types_are_many(
-    browser: WebDriver, installation: Installation, facts: ClusterFacts
+    browser: WebDriver, place: Place, facts: ClusterFacts
 ) -> None:
-    await installation.report(facts)
+    await place.report(facts)
 
     def look(page: Page) -> None:
         page.open()
@@ -133,13 +132,11 @@ async def test_bars_are_as_long_as_the_host_types_are_many(
         assert "rdbms: 6 modules" in page.text("legend")
         assert "s3: 1 module" in page.text("legend")
 
-    await seen(browser, installation, look)
+    await seen(browser, place, look)
 
 
-async def test_before_the_first_report_the_page_says_what_to_expect(
-    browser: WebDriver, installation: Installation
-) -> None:
-    installation.state.consent = Consent(given=True, reason="report is not set", notice=True)
+async def test_before_the_first_report_the_page_says_what_to_expect(browser: WebDriver, place: Place) -> None:
+    place.say(consent="report is not set", notice=True)
 
     def look(page: Page) -> None:
         page.open()
@@ -150,33 +147,31 @@ async def test_before_the_first_report_the_page_says_what_to_expect(
         assert "report is not set" in page.text("consent")
         assert [row[1] for row in page.rows("destinations")] == ["nothing sent yet"] * 2
 
-    await seen(browser, installation, look)
+    await seen(browser, place, look)
 
 
 async def test_without_destinations_it_says_that_nothing_leaves(
     browser: WebDriver, tmp_path: Path, facts: ClusterFacts
 ) -> None:
-    installation = Installation(tmp_path)
-    with installation.store:
-        await installation.report(facts)
+    place = Place(tmp_path)
+    with place.state:
+        await place.report(facts)
 
         def look(page: Page) -> None:
             page.open()
             assert "nothing leaves this network" in page.text("nobody")
             assert page.rows("history")[0][-1] == "JSON log only"
 
-        await seen(browser, installation, look)
+        await seen(browser, place, look)
 
 
-async def test_trouble_is_at_the_top_and_told_in_full(
-    browser: WebDriver, installation: Installation, facts: ClusterFacts
-) -> None:
+async def test_trouble_is_at_the_top_and_told_in_full(browser: WebDriver, place: Place, facts: ClusterFacts) -> None:
     reason = "mongooseim3@localhost cannot be connected to"
     away = replace(facts, unreachable=(Unreachable("mongooseim3@localhost", reason),), own_reporter=True)
-    await installation.report(away)
-    installation.hands.pass_time(4 * DAY)
-    installation.state.failures, installation.state.error = 7, "no node answers"
-    await installation.deliver()
+    await place.report(away)
+    place.hands.pass_time(4 * DAY)
+    place.say(failures=7, error="no node answers")
+    await place.deliver()
 
     def look(page: Page) -> None:
         page.open()
@@ -189,33 +184,30 @@ async def test_trouble_is_at_the_top_and_told_in_full(
         rows = page.rows("destinations")
         assert all("given up: expired" in row[-1] for row in rows), rows
 
-    await seen(browser, installation, look)
+    await seen(browser, place, look)
 
 
-async def test_a_new_report_appears_by_itself(
-    browser: WebDriver, installation: Installation, facts: ClusterFacts
-) -> None:
-    await installation.report(facts)
+async def test_a_new_report_appears_by_itself(browser: WebDriver, place: Place, facts: ClusterFacts) -> None:
+    await place.report(facts)
     loop = asyncio.get_running_loop()
 
     def look(page: Page) -> None:
         page.open()
         assert page.words()["Domains"] == "5"
         changed = replace(facts, domain_count=6)
-        asyncio.run_coroutine_threadsafe(installation.report(changed), loop).result(10)
+        asyncio.run_coroutine_threadsafe(place.report(changed), loop).result(10)
         page.until(lambda: page.words()["Domains"] == "6", "the new report is shown")
         assert [row[0] for row in page.rows("history")] == ["2", "1"]
 
-    await seen(browser, installation, look)
+    await seen(browser, place, look)
 
 
 async def test_whatever_a_report_holds_is_text_and_never_markup(
     browser: WebDriver, tmp_path: Path, facts: ClusterFacts
 ) -> None:
-    place = destination("http://127.0.0.1:9/mp/collect")
-    installation = Installation(tmp_path, [place])
-    installation.state.destinations[place.id].name = EVIL
-    installation.state.consent = Consent(given=True, reason=EVIL)
+    place = Place(tmp_path)
+    query = "INSERT INTO destinations (key, name) VALUES (?, ?)"
+    place.state.database.write(lambda connection: connection.execute(query, (EVIL, EVIL)))
     evil = replace(
         facts,
         nodes=(NodeFacts(EVIL, EVIL, EVIL, 5, 1, 1, EVIL),),
@@ -226,11 +218,10 @@ async def test_whatever_a_report_holds_is_text_and_never_markup(
         transports=(EVIL,),
         outgoing_pools=(EVIL,),
     )
-    with installation.store:
+    with place.state:
         # GA4's limits would stop such a report before the queue: it goes to the history alone.
-        installation.destinations = ()
-        await installation.report(evil)
-        installation.state.reports, installation.state.failures, installation.state.error = 0, 1, EVIL
+        await place.report(evil)
+        place.say(reports=0, failures=1, error=EVIL, consent=EVIL)
 
         def look(page: Page) -> None:
             page.open()
@@ -242,13 +233,13 @@ async def test_whatever_a_report_holds_is_text_and_never_markup(
             assert page.browser.find_elements(By.CSS_SELECTOR, "main img, main script") == []
             assert complaints(page.browser) == []
 
-        await seen(browser, installation, look)
+        await seen(browser, place, look)
 
 
 async def test_the_policy_lets_nothing_in_and_nothing_out(
-    browser: WebDriver, installation: Installation, client: httpx.AsyncClient
+    browser: WebDriver, place: Place, client: httpx.AsyncClient
 ) -> None:
-    async with installation.health as health:
+    async with place.listener() as health:
         answer = await client.get(health.address)
     policy = answer.headers["content-security-policy"]
     assert policy.startswith("default-src 'none';")
@@ -267,11 +258,11 @@ async def test_the_policy_lets_nothing_in_and_nothing_out(
         assert page.browser.title == "mongooseim-bridge"
         assert "Content Security Policy" in " ".join(complaints(page.browser))
 
-    await seen(browser, installation, look)
+    await seen(browser, place, look)
 
 
-async def test_the_page_says_when_the_service_is_gone(browser: WebDriver, installation: Installation) -> None:
-    async with installation.health as health:
+async def test_the_page_says_when_the_service_is_gone(browser: WebDriver, place: Place) -> None:
+    async with place.listener() as health:
         page = Page(browser, health.address)
         await asyncio.to_thread(page.open)
     await asyncio.to_thread(page.until, lambda: page.text("state") == "not reachable", "the loss is shown")
@@ -283,12 +274,12 @@ async def test_everything_fits_and_stands_out(
     browser: WebDriver, tmp_path: Path, facts: ClusterFacts, scheme: str, width: int
 ) -> None:
     async with Emulator() as good, Emulator(fail="503*1") as failing:
-        installation = Installation(tmp_path, [destination(good.url), destination(failing.url)])
-        with installation.store:
-            await installation.report(replace(facts, own_reporter=True))
-            installation.state.failures, installation.state.error = 1, "no node answers"
-            installation.hands.pass_time(2 * DAY)
-            await installation.deliver()
+        place = Place(tmp_path, [good.url, failing.url])
+        with place.state:
+            await place.report(replace(facts, own_reporter=True))
+            place.say(failures=1, error="no node answers")
+            place.hands.pass_time(2 * DAY)
+            await place.deliver()
 
             def look(page: Page) -> None:
                 set_scheme(browser, scheme)
@@ -304,7 +295,7 @@ async def test_everything_fits_and_stands_out(
                 assert len(contrasts) > 150
                 assert [each for each in contrasts if each[1] < each[2]] == []  # WCAG AA: 4.5 for text, 3 for bars
 
-            await seen(browser, installation, look)
+            await seen(browser, place, look)
 
 
 CONTRASTS = """

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bridge.health.words import Bar, backends, in_words
 from bridge.report.events import events as events_of
-from bridge.report.increments import stanza_counts
 from bridge.report.model import Event
-from bridge.service.health.words import Bar, backends, in_words
+from bridge.state.totals import stanza_counts
 
 if TYPE_CHECKING:
     from bridge.mongooseim.facts import ClusterFacts

@@ -55,7 +55,14 @@ def test_a_cookie_file_that_others_can_read(bridge: Bridge, tmp_path: Path) -> N
 
 
 def test_an_unknown_node(bridge: Bridge) -> None:
-    fails(bridge, 3, "nobody@localhost", "not registered", "epmd -names", arguments=("--node", "nobody@localhost"))
+    fails(
+        bridge,
+        3,
+        "nobody@localhost",
+        "not registered",
+        "it lists mongooseim1, mongooseim2",
+        arguments=("--node", "nobody@localhost"),
+    )
 
 
 def test_a_host_without_epmd(bridge: Bridge) -> None:

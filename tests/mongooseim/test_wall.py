@@ -16,7 +16,7 @@ from bridge.mongooseim.facts import STANZA_TYPES
 from bridge.mongooseim.merge import merge
 from bridge.mongooseim.probes import PROBES
 from bridge.report.events import events
-from bridge.report.increments import stanza_counts
+from bridge.state.totals import stanza_counts
 from tests.support.docs import documented_events
 
 MARKER = "s3cr3t"

@@ -13,7 +13,7 @@ from bridge.mongooseim.merge import merge
 from bridge.mongooseim.own_report import OwnReport
 from bridge.report.compare import AGREES, UNEXPLAINED, Deviation, Row, compare
 from bridge.report.events import events
-from bridge.report.increments import stanza_counts
+from bridge.state.totals import stanza_counts
 
 if TYPE_CHECKING:
     from bridge.mongooseim.own_report import OwnEvent

@@ -4,8 +4,7 @@ from dataclasses import replace
 
 from bridge.mongooseim.facts import ClusterFacts, Incarnation, Module, ModuleSet, NodeFacts, TlsOption
 from bridge.report.events import events, uptime
-from bridge.report.increments import StanzaCount
-from bridge.report.model import Event
+from bridge.report.model import Event, StanzaCount
 
 ROSTER = Module("mod_roster", backend="mnesia")
 MUC = Module("mod_muc", backend="mnesia", online_backend="cets")

@@ -12,12 +12,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bridge.config.access import access
-from bridge.config.destinations import destinations
-from bridge.config.load import load
-from bridge.service.plan import Plan
+from bridge.app import Installation
 from bridge.service.sd_notify import Notifier
 from bridge.service.service import Service
+from bridge.threads import run
 from tests.support.bridge import Bridge
 from tests.support.emulator import running_emulator
 
@@ -57,13 +55,9 @@ def test_no_task_thread_or_descriptor_is_left(
             emulator.fail("hang")
         environ = bridge.process_environ()
 
-        def plan() -> Plan:
-            loaded = load(bridge.config, environ, {})
-            return Plan(loaded.settings, access(loaded, environ), destinations(loaded, environ))
-
         async def main() -> None:
             before = asyncio.all_tasks()
-            service = asyncio.create_task(Service(plan(), plan, environ, Notifier(environ)).run())
+            service = asyncio.create_task(Service(Installation(bridge.config, {}, environ), Notifier(environ)).run())
             await asyncio.sleep(1.5)
             os.kill(os.getpid(), signal.SIGUSR1)
             os.kill(os.getpid(), signal.SIGHUP)
@@ -76,7 +70,7 @@ def test_no_task_thread_or_descriptor_is_left(
         handlers |= {number: signal.getsignal(number) for number in (signal.SIGUSR1, signal.SIGHUP)}
         threads, opened = set(threading.enumerate()), descriptors()
         try:
-            asyncio.run(main())
+            run(main())
         finally:
             for number, handler in handlers.items():
                 signal.signal(number, handler)

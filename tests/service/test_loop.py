@@ -9,20 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bridge.config.access import Access
-from bridge.config.cookie import Cookie
+from bridge.app import Installation
+from bridge.conditions import Conditions
+from bridge.config.load import Loaded
 from bridge.config.model import BridgeSection, ServiceSection, Settings
-from bridge.delivery.records import status
-from bridge.delivery.store import Store
-from bridge.erlang.names import NodeName
 from bridge.mongooseim.errors import NoNodeAnswered
 from bridge.mongooseim.facts import ClusterFacts, NodeFacts, Unreachable
-from bridge.secret import Secret
-from bridge.service.consent import Consent
 from bridge.service.loop import ReportLoop
-from bridge.service.plan import Plan
-from bridge.service.state import ServiceState
-from bridge.service.troubles import Troubles
+from bridge.state.state import State
 from tests.service import virtual_time
 
 if TYPE_CHECKING:
@@ -30,9 +24,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bridge.service.reporting import Made
+    from bridge.state.status import ServiceStatus
 
 START = 1_000.0
-NAME = "mongooseim@localhost"
 GONE = Unreachable("mongooseim2@localhost", "it is not there")
 SERVICE = ServiceSection(initial_report=60_000, periodic_report=600_000)
 
@@ -48,13 +42,13 @@ def facts(
 class Cluster:
     """What the loop sees of a cluster: `answer` says what becomes of a question asked at a moment."""
 
-    access: Access
     answer: Callable[[float], ClusterFacts | Exception] = lambda _: facts()
     takes: Callable[[float], float] = lambda _: 0.0
     asked: list[float] = field(default_factory=list)
     under_way: int = 0
+    access: None = None
 
-    async def join(self) -> None:
+    def join(self) -> None:
         pass
 
     async def leave(self) -> None:
@@ -79,24 +73,32 @@ class Cluster:
 class Rig:
     cluster: Cluster
     loop: ReportLoop
-    state: ServiceState
-    store: Store
+    store: State
     made: list[Made]
-    plan: Plan
+    installation: Installation
     task: asyncio.Task[None]
+
+    @property
+    def state(self) -> ServiceStatus:
+        return self.loop.status
 
     async def until(self, moment: float) -> None:
         await asyncio.sleep(START + moment - asyncio.get_running_loop().time())
 
 
+def installed(directory: Path, service: ServiceSection) -> Installation:
+    """An installation with these settings, whose cluster is never reached."""
+    installation = Installation(None, {}, {})
+    installation.__dict__["loaded"] = Loaded(Settings(service, BridgeSection(log_dir=str(directory / "log"))), {})
+    installation.__dict__["access"] = None
+    return installation
+
+
 @asynccontextmanager
 async def rig(directory: Path, cluster: Cluster | None = None, service: ServiceSection = SERVICE) -> AsyncIterator[Rig]:
-    entry = NodeName.parse(NAME)
-    access = Access((entry,), NodeName.parse("mongooseim_bridge@localhost"), False, Cookie(Secret("x"), ""), None, None)
-    cluster = cluster or Cluster(access)
-    plan = Plan(Settings(service, BridgeSection(log_dir=str(directory / "log"))), access, ())
-    with Store.open(directory / "state") as store:
-        state = ServiceState(Consent(given=True, reason=""), store.clock.wall(), 0.0)
+    cluster = cluster or Cluster()
+    installation = installed(directory, service)
+    with State.open(directory / "state") as store:
         made: list[Made] = []
 
         def ended(end: Made | Exception) -> None:
@@ -104,23 +106,22 @@ async def rig(directory: Path, cluster: Cluster | None = None, service: ServiceS
                 made.append(end)
 
         loop = ReportLoop(
-            plan,
+            installation,
             store,
-            state,
-            Troubles(),
+            Conditions(),
             ended=ended,
-            enter=lambda _: cluster,  # type: ignore[arg-type]
+            enter=lambda _: cluster,  # type: ignore[arg-type, return-value]
         )
         task = asyncio.get_running_loop().create_task(loop.run())
         try:
-            yield Rig(cluster, loop, state, store, made, plan, task)
+            yield Rig(cluster, loop, store, made, installation, task)
         finally:
             loop.stop()
             await task
 
 
 def cluster(**how: Any) -> Cluster:
-    return Cluster(None, **how)  # type: ignore[arg-type]
+    return Cluster(**how)
 
 
 def test_reports_are_made_in_the_rhythm_of_the_configuration(tmp_path: Path) -> None:
@@ -129,7 +130,7 @@ def test_reports_are_made_in_the_rhythm_of_the_configuration(tmp_path: Path) -> 
             await it.until(60 + 3 * 600 + 1)
             assert it.cluster.asked == [60, 660, 1260, 1860]
             assert [made.id for made in it.made] == [1, 2, 3, 4]
-            assert (it.state.reports, it.state.failures, it.state.last_report) == (4, 0, 4)
+            assert (it.state.reports, it.state.failures) == (4, 0)
 
     virtual_time.run(main())
 
@@ -291,8 +292,7 @@ def test_new_intervals_take_effect_without_a_restart(tmp_path: Path) -> None:
     async def main() -> None:
         async with rig(tmp_path) as it:
             await it.until(100)
-            faster = Settings(ServiceSection(initial_report=60_000, periodic_report=120_000), it.plan.settings.bridge)
-            it.loop.replan(Plan(faster, it.plan.access, ()))
+            it.loop.reload(installed(tmp_path, ServiceSection(initial_report=60_000, periodic_report=120_000)))
             await it.until(310)
             assert it.cluster.asked == [60, 180, 300]
 
@@ -303,13 +303,13 @@ def test_status_shows_when_the_next_report_is_due_and_that_the_service_lives(tmp
     async def main() -> None:
         async with rig(tmp_path) as it:
             await it.until(100)
-            kept = status(it.store)
+            kept = it.store.status().service
+            assert kept is not None
             assert kept.next_report_at == it.state.next_report_at
             now = it.store.clock.wall()
-            # told by the round of the loop at 90 s at the latest, and due at 660
-            assert 560e6 <= kept.next_report_at - now <= 600e6
-            assert kept.service_seen_at is not None
-            assert abs(kept.service_seen_at - now) < 5e6
+            # kept by the round of the loop at 90 s at the latest, and due at 660
+            assert 560e6 <= (kept.next_report_at or 0) - now <= 600e6
+            assert abs(kept.seen_at - now) < 5e6
 
     virtual_time.run(main())
 
@@ -371,6 +371,6 @@ def test_the_loop_says_until_when_it_is_alive_and_keeps_its_word(tmp_path: Path)
         async with rig(tmp_path, cluster(takes=lambda _: 30.0)) as it:
             for moment in range(0, 1500, 7):
                 await it.until(moment)
-                assert it.state.alive_until > START + moment
+                assert it.loop.alive_until > START + moment
 
     virtual_time.run(main())

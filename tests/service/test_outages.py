@@ -45,7 +45,8 @@ def test_the_entry_node_dies_and_its_cluster_is_reported_all_the_same(cluster: S
         cluster.nodes[0].start()
         cluster.join()
         service.wait_for("node_no_longer_missing")
-        assert nodes_seen(service.bridge)[-1] == '["mongooseim1@localhost", "mongooseim2@localhost"]'
+        both = '["mongooseim1@localhost", "mongooseim2@localhost"]'
+        poll("both are seen", lambda: nodes_seen(service.bridge)[-1] == both)
 
 
 @pytest.mark.parametrize("how", ["killed", "paused", "stopped"])

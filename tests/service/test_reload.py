@@ -86,7 +86,7 @@ def test_a_new_destination_gets_the_next_report_and_a_removed_one_does_not(bridg
 def test_new_intervals_and_log_level_take_effect(bridge: Bridge) -> None:
     with running(bridge) as service:
         service.wait_for("service_started")
-        assert service.log("connection_lost", "node_accepted", "report_wanted") == []
+        assert service.log("connection_lost", "report_wanted") == []
         bridge.service = FAST
         bridge.settings = 'log_level = "debug"'
         bridge.configure()

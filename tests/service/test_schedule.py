@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bridge.backoff import backoff
 from bridge.config.model import ServiceSection
-from bridge.service.schedule import Schedule, backoff
+from bridge.service.schedule import Schedule
 
 SERVICE = ServiceSection(initial_report=300_000, periodic_report=10_800_000)
 START = 1_000.0
@@ -63,9 +64,9 @@ def test_before_the_first_report_new_times_count_from_the_start() -> None:
 
 
 def test_the_back_off_doubles_to_a_minute() -> None:
-    assert list(islice(backoff(10_800.0), 9)) == [1, 2, 4, 8, 16, 32, 60, 60, 60]
+    assert list(islice(backoff(1.0, 60.0), 9)) == [1, 2, 4, 8, 16, 32, 60, 60, 60]
 
 
 def test_the_back_off_is_never_longer_than_the_period() -> None:
-    assert list(islice(backoff(5.0), 5)) == [1, 2, 4, 5, 5]
-    assert list(islice(backoff(0.5), 3)) == [0.5, 0.5, 0.5]
+    assert list(islice(backoff(1.0, 5.0), 5)) == [1, 2, 4, 5, 5]
+    assert list(islice(backoff(1.0, 0.5), 3)) == [0.5, 0.5, 0.5]

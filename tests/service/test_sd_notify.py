@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import socket
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from bridge.service.sd_notify import Notifier
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @pytest.mark.parametrize("abstract", [False, True])
@@ -28,8 +27,34 @@ def test_assignments_arrive_at_a_path_and_at_an_abstract_name(tmp_path: Path, ab
 
 
 @pytest.mark.parametrize("name", [None, "", "relative", "@", "/nowhere/at/all"])
-def test_without_a_manager_nothing_is_told_and_nothing_fails(name: str | None) -> None:
-    Notifier({"NOTIFY_SOCKET": name} if name is not None else {}).alive()
+def test_without_a_manager_nothing_fails_and_no_socket_is_left(name: str | None) -> None:
+    before = sorted(Path("/proc/self/fd").iterdir())
+    Notifier({"NOTIFY_SOCKET": name} if name is not None else {}).ready("started")
+    assert sorted(Path("/proc/self/fd").iterdir()) == before
+
+
+async def test_a_loop_that_is_stuck_gives_no_sign_of_life(tmp_path: Path) -> None:
+    reason: str | None = None
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.setblocking(False)
+        notifier = Notifier({"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "100000"})
+        watching = asyncio.create_task(notifier.watch(lambda: reason))
+
+        async def sign() -> bytes:
+            async with asyncio.timeout(5):
+                return await asyncio.get_running_loop().sock_recv(manager, 100)
+
+        assert [await sign() for _ in range(3)] == [b"WATCHDOG=1"] * 3
+        reason = "stuck"
+        await asyncio.sleep(0.2)  # four periods without one
+        with contextlib.suppress(BlockingIOError):
+            manager.recv(100)  # one may have been on its way
+        with pytest.raises(BlockingIOError):
+            manager.recv(100)
+        reason = None
+        assert await sign() == b"WATCHDOG=1"
+        watching.cancel()
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,180 @@
+"""How the parts are put together: everything that one configuration makes, each part when it is first asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bridge.config.access import access
+from bridge.config.consent import consent
+from bridge.config.destinations import destinations, location
+from bridge.config.errors import ConfigError, Problem
+from bridge.config.load import load
+from bridge.log import set_up_log
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from bridge.config.access import Access
+    from bridge.config.consent import Consent
+    from bridge.config.load import Loaded
+    from bridge.config.model import Settings
+    from bridge.delivery.ga4 import Ga4Destination
+    from bridge.delivery.sender import Sender
+    from bridge.erlang.node import Node
+    from bridge.mongooseim.facts import ClusterFacts
+    from bridge.state.state import State
+
+
+@dataclass
+class Installation:
+    """One installation of the bridge, by its configuration file, the options of the command line and the environment.
+
+    Its properties are read once; `reload` gives a new one. What only some commands need is imported where it is made:
+    asyncio (30 ms), SQLite (8 ms) and httpx (90 ms) cost more than all else at start-up.
+    """
+
+    file: Path | None
+    options: Mapping[str, object]
+    environ: Mapping[str, str] = field(repr=False)
+
+    @cached_property
+    def loaded(self) -> Loaded:
+        """The checked configuration, with the origin of each value.
+
+        Raises:
+            ConfigError: it cannot be used.
+        """
+        return load(self.file, self.environ, self.options)
+
+    @property
+    def settings(self) -> Settings:
+        """The settings of `loaded`."""
+        return self.loaded.settings
+
+    @property
+    def consent(self) -> Consent:
+        """Whether to report, and why."""
+        return consent(self.settings.service, self.environ)
+
+    @cached_property
+    def access(self) -> Access:
+        """How to reach the cluster.
+
+        Raises:
+            ConfigError: names, cookie or TLS files cannot be used.
+        """
+        return access(self.loaded, self.environ)
+
+    @cached_property
+    def destinations(self) -> tuple[Ga4Destination, ...]:
+        """Where reports go; nowhere but to the JSON log when there is none.
+
+        Raises:
+            ConfigError: a secret is missing, or an endpoint cannot be used.
+        """
+        wanted = destinations(self.loaded, self.environ)
+        if not wanted:
+            return ()
+        from bridge.delivery.batches import Location  # noqa: PLC0415 - see above
+        from bridge.delivery.errors import DestinationError  # noqa: PLC0415
+        from bridge.delivery.ga4 import Ga4Destination  # noqa: PLC0415
+
+        place = Location(*location(self.settings.bridge))
+        made: list[Ga4Destination] = []
+        problems: list[Problem] = []
+        for one in wanted:
+            try:
+                made.append(Ga4Destination(one.measurement_id, one.secret, one.endpoint, place))
+            except DestinationError as error:
+                problems.append(Problem(one.where, one.key, error.what, error.remedy))
+        if problems:
+            raise ConfigError(problems)
+        return tuple(made)
+
+    @property
+    def configured(self) -> dict[str, str]:
+        """Id and name of each destination, for `State.status`."""
+        return {destination.id: destination.name for destination in self.destinations}
+
+    @property
+    def collect_timeout(self) -> float:
+        """Seconds for each node to answer."""
+        return self.settings.bridge.collect_timeout / 1000
+
+    def set_up_log(self) -> None:
+        """Log as the configuration says."""
+        set_up_log(self.settings.bridge.log_level, self.settings.bridge.log_format)
+
+    def node(
+        self,
+        *,
+        named: bool = False,
+        on_up: Callable[[str], None] | None = None,
+        on_down: Callable[[str, str], None] | None = None,
+    ) -> Node:
+        """A hidden node that joins the cluster.
+
+        Args:
+            named: under the service's own name. Without, each peer lends a name, unless the command line gives one.
+            on_up: called with the name of each node that it has connected to.
+            on_down: called with the name of each node that it has lost, and the reason.
+        """
+        from bridge.erlang.node import Node  # noqa: PLC0415 - see above
+
+        way = self.access
+        name = str(way.own_name) if named or way.named else None
+        return Node(name, way.cookie.secret, epmd_port=way.epmd_port, tls=way.tls, on_up=on_up, on_down=on_down)
+
+    async def ask_cluster(self) -> ClusterFacts:
+        """Join the cluster, ask every node, leave; for one-shot commands.
+
+        Raises:
+            NoNodeAnswered: not one node could be asked.
+        """
+        from bridge.mongooseim.collect import collect  # noqa: PLC0415 - see above
+
+        async with self.node() as node:
+            return await collect(node, self.access.entries, timeout=self.collect_timeout)
+
+    def state(self, *, look: bool = False) -> State:
+        """The state directory, bounded as the configuration says.
+
+        Args:
+            look: only look: nothing is created, changed or mended.
+
+        Raises:
+            NoState: nothing is there, and `look` is set.
+            StateError: it cannot be used.
+        """
+        from bridge.state.queue import Bounds  # noqa: PLC0415 - see above
+        from bridge.state.state import State  # noqa: PLC0415
+
+        bridge = self.settings.bridge
+        bounds = Bounds(bridge.queue_max_batches, bridge.queue_max_bytes, bridge.history_days, bridge.missing_days)
+        return State.open(Path(bridge.state_dir), bounds=bounds, look=look)
+
+    def sender(self) -> Sender:
+        """What posts to the destinations, through the proxy and with the CAs of the configuration.
+
+        Raises:
+            DestinationError: the CA file cannot be used.
+        """
+        from bridge.delivery.sender import Sender  # noqa: PLC0415 - see above
+
+        bridge = self.settings.bridge
+        return Sender(
+            ca_file=Path(bridge.ca_file) if bridge.ca_file else None, proxy=bridge.proxy, environ=self.environ
+        )
+
+    def reload(self) -> Installation:
+        """The configuration as it is now, under the same options and environment, read and checked whole.
+
+        Raises:
+            ConfigError: it cannot be used.
+        """
+        new = Installation(self.file, self.options, self.environ)
+        _ = new.access, new.destinations
+        return new

@@ -1,0 +1,95 @@
+"""The configuration: is it readable, do the names fit, is there a cookie, are the TLS files and destinations usable?"""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bridge.config.errors import ConfigError
+from bridge.config.secrets import exposed
+from bridge.delivery.errors import DestinationError
+from bridge.delivery.proxies import proxy_for
+from bridge.doctor.steps import CONFIGURATION, Section, Sheet
+
+if TYPE_CHECKING:
+    from bridge.app import Installation
+    from bridge.config.errors import Problem
+
+
+def examine_configuration(installation: Installation) -> Sheet:
+    """Read everything that every command reads, and tell each problem with the step that it belongs to."""
+    sheet = Sheet(Section.CONFIGURATION, CONFIGURATION)
+    try:
+        installation.set_up_log()
+    except ConfigError as error:
+        sheet.failed("configuration", error)
+        sheet.skip_rest("the configuration cannot be read")
+        return sheet
+    loaded = installation.loaded
+    sheet.ok("configuration", str(loaded.file or "no file; defaults and environment only"))
+    try:
+        way = installation.access
+    except ConfigError as error:
+        for problem in error.problems:
+            sheet.failure(_step(problem), problem.text, problem.remedy)
+        for step in ("node names", "cookie file", "TLS files"):
+            if not any(_step(problem) == step for problem in error.problems):
+                sheet.ok(step, "usable, as far as the other problems let it be seen")
+    else:
+        style = "long names (-name)" if way.entries[0].long else "short names (-sname)"
+        whom = ", ".join(map(str, way.entries))
+        sheet.ok("node names", f"{whom}; {style}; own name of the service: {way.own_name}")
+        _cookie(sheet, way.cookie.origin, way.cookie.path)
+        if way.tls is None:
+            sheet.skipped("TLS files", "plain TCP: neither [bridge.tls] nor vm.args asks for TLS")
+        else:
+            verified = "the nodes' certificates are verified" if way.tls.verify else "loaded; nothing is verified"
+            sheet.ok("TLS files", verified)
+    _destinations(sheet, installation)
+    return sheet
+
+
+def _step(problem: Problem) -> str:
+    return "cookie file" if "cookie" in problem.key else "TLS files" if ".tls" in problem.key else "node names"
+
+
+def _cookie(sheet: Sheet, origin: str, path: Path | None) -> None:
+    if path is None:
+        sheet.ok("cookie file", f"from {origin}")
+        return
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if mode & stat.S_IRWXO:
+        advice = "put the cookie into a file of mode 0400 or 0440 and name it in bridge.cookie_file"
+        sheet.warning(
+            "cookie file",
+            f"{origin}, which others can read (mode {mode:04o})",
+            f"whoever reads it can do anything in the cluster: {advice}",
+        )
+    else:
+        sheet.ok("cookie file", f"{origin} (mode {mode:04o})")
+
+
+def _destinations(sheet: Sheet, installation: Installation) -> None:
+    try:
+        destinations = installation.destinations
+        installation.sender()
+        for destination in destinations:
+            proxy_for(destination.endpoint, installation.settings.bridge.proxy, installation.environ)
+    except (ConfigError, DestinationError) as error:
+        sheet.failed("destinations", error)
+        return
+    if not destinations:
+        sheet.warning(
+            "destinations",
+            "none: reports go to the JSON log only",
+            "set tracking_id.id and tracking_id.secret_file, or add [[bridge.destinations]], unless that is meant",
+        )
+        return
+    tracking, others = installation.settings.service.tracking_id, installation.settings.bridge.destinations
+    files = [Path(path) for path in (tracking.secret_file, *(one.api_secret_file for one in others)) if path]
+    open_to_others = [(path, reason) for path in files if (reason := exposed(path, stat.S_IRWXO))]
+    for path, reason in open_to_others:
+        sheet.warning("destinations", f"the API secret's file {path} {reason}", f"run: chmod 0400 {path}")
+    if not open_to_others:
+        sheet.ok("destinations", f"{', '.join(one.name for one in destinations)}; API secret present")

@@ -1,0 +1,150 @@
+"""The listener itself: `/healthz`, `/readyz`, `/metrics`, `/report.json`, and the page at `/`."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import TYPE_CHECKING, Final
+from urllib.parse import parse_qs, urlsplit
+
+from bridge import web_page
+from bridge.errors import BridgeError, ExitCode
+from bridge.health.view import HISTORY, Views
+from bridge.http_server import Limits, ListenError, Response, Server
+from bridge.report.json_log import as_json
+from bridge.state.errors import StateError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+    from typing import Self
+
+    from bridge.app import Installation
+    from bridge.http_server import Handler, Request
+    from bridge.state.state import State
+    from bridge.state.status import Status
+
+PATHS: Final = ("/", "/status.json", "/report.json", "/healthz", "/readyz", "/metrics")
+_LIMITS: Final = Limits(body=4_096, connections=64)
+_NO_METRICS: Final = (
+    "no metrics: prometheus_client is not installed beside the bridge; "
+    "run `pip install 'mongooseim-bridge[metrics]'` in its environment and start it again\n"
+)
+
+
+class HealthError(BridgeError):
+    """The health listener cannot listen where the configuration says."""
+
+    exit_code = ExitCode.LISTEN
+
+
+class HealthListener:
+    """The health listener of a running service, for as long as it is entered."""
+
+    def __init__(self, installation: Installation, state: State, stuck: Callable[[], str | None]) -> None:
+        """Prepare the listener.
+
+        Args:
+            installation: with a port in `[bridge.health]`.
+            state: the open state directory.
+            stuck: says why the service does not go on; None while it does.
+        """
+        section = installation.settings.bridge.health
+        self.host, self.port = section.host, section.port or 0
+        """Where to listen; 0 is any free port."""
+        self._configured = installation.configured
+        self._state = state
+        self._stuck = stuck
+        self._views = Views()
+        self._address = ("", 0)
+        self._local = True
+        handlers = (self._page, self._view, self._report, self._healthz, self._readyz, self._metrics)
+        routes = {("GET", path): self._guarded(handler) for path, handler in zip(PATHS, handlers, strict=True)}
+        self._server = Server(routes, limits=_LIMITS)
+
+    async def __aenter__(self) -> Self:
+        """Listen.
+
+        Raises:
+            HealthError: the port is taken or the address does not belong to this machine.
+        """
+        try:
+            self._address = await self._server.start(self.host, self.port)
+        except ListenError as error:
+            raise HealthError(f"the health listener (bridge.health) {error.what}", error.remedy) from error
+        self._local = ipaddress.ip_address(self._address[0]).is_loopback
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._server.close()
+
+    @property
+    def address(self) -> str:
+        """The URL of the page."""
+        host, port = self._address
+        return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+    def _guarded(self, handler: Handler) -> Handler:
+        """The handler, but not for pages of elsewhere that ask under a name of theirs which leads to this machine."""
+
+        async def guarded(request: Request) -> Response:
+            host = request.headers.get("host")  # programs may leave it out, browsers never do
+            if self._local and host is not None and not _is_local(host):
+                return Response(403, b"this listener is for its own machine; ask for it as localhost\n")
+            try:
+                return await handler(request)
+            except StateError as error:
+                return Response(503, f"{error}\n".encode())
+
+        return guarded
+
+    async def _page(self, _: Request) -> Response:
+        return web_page.response("bridge.health")
+
+    def _status(self) -> Status:
+        return self._state.status(HISTORY, self._configured)
+
+    async def _view(self, request: Request) -> Response:
+        known = parse_qs(request.query).get("report", [""])[0]
+        usable = known.isascii() and known.isdigit() and len(known) < 18
+        view = self._views.as_json(self._status(), self._state, int(known) if usable else None)
+        return Response(200, view, "application/json")
+
+    async def _report(self, _: Request) -> Response:
+        last = self._status().last_published
+        stored = self._state.report(last.id) if last else None
+        if stored is None:
+            return Response(404, b"no report was made yet\n")
+        return Response(200, as_json(stored[1]).encode(), "application/json")
+
+    async def _healthz(self, _: Request) -> Response:
+        return _checked(self._stuck(), "alive")
+
+    async def _readyz(self, _: Request) -> Response:
+        return _checked(self._status().not_ready, "ready")
+
+    async def _metrics(self, request: Request) -> Response:
+        try:
+            from bridge.health.metrics import exposition  # noqa: PLC0415 - an extra, and costly
+        except ImportError:
+            return Response(501, _NO_METRICS.encode())
+        try:
+            status = self._status()
+        except StateError:
+            status = None
+        body, content_type = exposition(status, request.headers.get("accept", ""))
+        return Response(200, body, content_type)
+
+
+def _checked(reason: str | None, well: str) -> Response:
+    return Response(503, f"{reason}\n".encode()) if reason else Response(200, f"{well}\n".encode())
+
+
+def _is_local(host: str) -> bool:
+    """Whether a Host header names this machine: by localhost, or by a loopback address."""
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+        return name == "localhost" or ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,181 @@
+"""The tables of the state file, and how a file is recognized as one of ours."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from bridge.state.errors import StateDamaged, StateTooNew
+
+if TYPE_CHECKING:
+    import sqlite3
+
+APPLICATION_ID: Final = 0x4D494D42
+"""PRAGMA application_id: "MIMB"."""
+VERSION: Final = 2
+"""PRAGMA user_version; a change of the tables adds one, and the statements that lead there to `_MIGRATIONS`."""
+
+_ADDED_IN_2: Final = """
+-- What became of events at a destination over all time, by outcome.
+CREATE TABLE counters (
+  destination INTEGER NOT NULL REFERENCES destinations (id),
+  outcome TEXT NOT NULL,
+  events INTEGER NOT NULL,
+  last_at INTEGER NOT NULL,
+  PRIMARY KEY (destination, outcome)
+) WITHOUT ROWID;
+
+-- Every node that was ever a member, until it is forgotten.
+CREATE TABLE nodes (
+  name TEXT PRIMARY KEY,
+  version TEXT,
+  seen_at INTEGER,                 -- when it last answered
+  missing_since INTEGER,           -- since when it has not
+  reason TEXT
+) WITHOUT ROWID;
+"""
+
+_TABLES: Final = f"""
+CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
+
+-- The last stanza counters of every incarnation of a node, from which the next report's increments are taken.
+CREATE TABLE totals (
+  node TEXT, creation INTEGER, stanza_type TEXT, total INTEGER, application INTEGER NOT NULL DEFAULT 0,
+  PRIMARY KEY (node, creation, stanza_type)
+) WITHOUT ROWID;
+
+CREATE TABLE reports (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  collected_at INTEGER NOT NULL,   -- microseconds since 1970
+  boot TEXT NOT NULL,              -- with elapsed: when it was added by the clock that does not jump
+  elapsed INTEGER NOT NULL,
+  published_at INTEGER,            -- when the JSON log had it; nothing is sent before
+  client_id TEXT NOT NULL,
+  events INTEGER NOT NULL,
+  nodes TEXT NOT NULL,             -- JSON
+  notes TEXT NOT NULL,             -- JSON
+  body BLOB NOT NULL               -- the events, JSON, deflated
+);
+CREATE INDEX reports_unpublished ON reports (id) WHERE published_at IS NULL;
+CREATE INDEX reports_age ON reports (collected_at, boot, elapsed);
+
+CREATE TABLE destinations (
+  id INTEGER PRIMARY KEY,
+  key TEXT NOT NULL UNIQUE,        -- Destination.id; no secret
+  name TEXT NOT NULL,
+  failing_since INTEGER,           -- no delivery has succeeded since then
+  failures INTEGER NOT NULL DEFAULT 0,
+  error TEXT, error_at INTEGER,    -- last failure
+  retry_at INTEGER,                -- next attempt, while one is due
+  not_before INTEGER               -- by the destination's own Retry-After
+);
+
+-- One row per batch and destination that is still to be sent. Bodies come last: counting must not read them.
+CREATE TABLE queue (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  report INTEGER NOT NULL REFERENCES reports (id) ON DELETE CASCADE,
+  destination INTEGER NOT NULL REFERENCES destinations (id),
+  first INTEGER NOT NULL,
+  events INTEGER NOT NULL,
+  size INTEGER NOT NULL,
+  attempts INTEGER NOT NULL DEFAULT 0,
+  body BLOB NOT NULL
+);
+CREATE INDEX queue_order ON queue (destination, attempts, id);
+CREATE INDEX queue_counts ON queue (report, destination, events, size);
+
+-- What became of a report at a destination, in events; what is in no column yet is still queued.
+CREATE TABLE outcomes (
+  report INTEGER NOT NULL REFERENCES reports (id) ON DELETE CASCADE,
+  destination INTEGER NOT NULL REFERENCES destinations (id),
+  events INTEGER NOT NULL,
+  delivered INTEGER NOT NULL DEFAULT 0,
+  rejected INTEGER NOT NULL DEFAULT 0,
+  dropped INTEGER NOT NULL DEFAULT 0,
+  settled_at INTEGER,
+  error TEXT,
+  PRIMARY KEY (report, destination)
+) WITHOUT ROWID;
+
+-- Batches that a destination refused for good; their events are in the report.
+CREATE TABLE dead_letters (
+  id INTEGER PRIMARY KEY,
+  report INTEGER NOT NULL REFERENCES reports (id) ON DELETE CASCADE,
+  destination INTEGER NOT NULL REFERENCES destinations (id),
+  first INTEGER NOT NULL,
+  events INTEGER NOT NULL,
+  reason TEXT NOT NULL,
+  at INTEGER NOT NULL
+);
+CREATE INDEX dead_letters_of ON dead_letters (report, destination);
+{_ADDED_IN_2}
+"""
+
+_CHANGED_IN_2: Final = """
+INSERT INTO counters SELECT destination, reason, events, last_at FROM drops;
+INSERT INTO counters SELECT outcomes.destination, 'delivered', SUM(delivered), MAX(COALESCE(delivered_at, settled_at))
+FROM outcomes JOIN destinations ON destinations.id = destination WHERE delivered > 0 GROUP BY outcomes.destination;
+INSERT INTO counters SELECT destination, 'rejected', SUM(events), MAX(at) FROM dead_letters GROUP BY destination;
+DROP VIEW free;
+DROP TABLE drops;
+DROP TABLE owners;
+DROP INDEX queue_claims;
+ALTER TABLE queue DROP COLUMN claimed_by;
+ALTER TABLE destinations DROP COLUMN delivered_at;
+ALTER TABLE destinations ADD COLUMN failing_since INTEGER;
+ALTER TABLE destinations ADD COLUMN failures INTEGER NOT NULL DEFAULT 0;
+UPDATE destinations SET failing_since = error_at, failures = 1 WHERE retry_at IS NOT NULL;
+ALTER TABLE totals ADD COLUMN application INTEGER NOT NULL DEFAULT 0;
+DELETE FROM meta WHERE key != 'client_id';
+"""
+
+_MIGRATIONS: Final = {
+    1: _ADDED_IN_2 + _CHANGED_IN_2,
+}
+"""The statements that lead from each older version to the next."""
+
+
+def is_current(connection: sqlite3.Connection) -> bool:
+    """Whether the file has the tables of this release; False for an empty file and one of an older release.
+
+    Raises:
+        StateDamaged: it is a database of something else.
+        StateTooNew: a newer release wrote it.
+        sqlite3.Error: it is not a database, or cannot be read.
+    """
+    application, version = _number(connection, "application_id"), _number(connection, "user_version")
+    if application == APPLICATION_ID:
+        if version > VERSION:
+            raise StateTooNew(
+                f"the state file is of format {version}, this release knows {VERSION}",
+                "run the newer release, or name another bridge.state_dir",
+            )
+        return version == VERSION
+    if _number(connection, "schema_version") or application or version:
+        raise StateDamaged(
+            "the state file is a database of another program",
+            "is bridge.state_dir the right directory? The next report sets it aside",
+        )
+    return False
+
+
+def prepare(connection: sqlite3.Connection) -> None:
+    """Create the tables in an empty file, or bring those of an older release up to date.
+
+    Raises:
+        StateDamaged, StateTooNew, sqlite3.Error: as above.
+    """
+    if is_current(connection):
+        return
+    version = _number(connection, "user_version")
+    if not version:
+        # Takes effect only before the first table: what a long outage filled is given back to the disk afterwards.
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+    steps = "".join(_MIGRATIONS[older] for older in range(version, VERSION)) if version else _TABLES
+    connection.executescript(
+        f"BEGIN IMMEDIATE; {steps} PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION}; COMMIT;"
+    )
+
+
+def _number(connection: sqlite3.Connection, pragma: str) -> int:
+    (number,) = connection.execute(f"PRAGMA {pragma}").fetchone()
+    return int(number)

@@ -1,0 +1,330 @@
+"""The state directory of one installation; any number of processes may have it open. One SQLite file and some locks.
+
+The order of a report: `async with state.reporting()` around all of it; collect; `add` (everything durable, nothing to
+be sent yet); the JSON log is published; `published` (from here on it may be sent). After a crash in between,
+`unpublished` has the reports whose JSON log may be missing.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from secrets import randbelow
+from typing import TYPE_CHECKING, Final, Self
+
+import msgspec
+
+from bridge.report.model import Event
+from bridge.state.database import Database
+from bridge.state.lock import holding
+from bridge.state.queue import Bounds, Queue, age_values, drop_beyond, drop_expired
+from bridge.state.status import SERVICE, read_dead_letters, read_reports, read_status
+from bridge.state.totals import read_totals, replace_totals
+from bridge.times import system_clock
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import AsyncIterator, Mapping, Sequence
+    from pathlib import Path
+    from types import TracebackType
+
+    from bridge.mongooseim.facts import StanzaTotals
+    from bridge.report.model import Report
+    from bridge.state.queue import Target
+    from bridge.state.status import DeadLetter, ReportStatus, ServiceStatus, Status
+    from bridge.times import Clock
+
+_ID_RANGE: Final = 10**10
+_DAY: Final = 86_400
+_REPORTING_SECONDS: Final = 60.0
+"""How long another process's report is waited for."""
+_PAGES_GIVEN_BACK: Final = 2_000
+"""Free pages (4 KiB) per report that the file shrinks by, after an outage that made it large."""
+_NOT_A_MEMBER: Final = "no node of the cluster sees it any more"
+
+
+@dataclass(frozen=True, slots=True)
+class Unpublished:
+    """A report that is safe in the queue, and whose JSON log may be missing."""
+
+    id: int
+    events: tuple[Event, ...]
+
+
+class State:
+    """The state directory, open."""
+
+    def __init__(self, state_dir: Path, database: Database, clock: Clock, bounds: Bounds) -> None:
+        self.database = database
+        self.clock = clock
+        self.queue = Queue(database, clock)
+        self._directory = state_dir
+        self._bounds = bounds
+
+    @classmethod
+    def open(
+        cls, state_dir: Path, *, bounds: Bounds | None = None, clock: Clock | None = None, look: bool = False
+    ) -> Self:
+        """Open the state directory, and create it when it is missing.
+
+        Args:
+            state_dir: created with mode 0700; the file in it has 0600.
+            bounds: how much is kept.
+            clock: the machine's own by default.
+            look: for commands that only look: nothing is created, changed or mended.
+
+        Raises:
+            NoState: nothing is there, and `look` is set.
+            StateError: it cannot be used.
+        """
+        clock = clock or system_clock()
+        database = Database(state_dir, clock, look=look)
+        database.open()
+        return cls(state_dir, database, clock, bounds or Bounds())
+
+    def close(self) -> None:
+        """Close the file."""
+        self.database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # locks
+
+    @asynccontextmanager
+    async def reporting(self, wait: float = _REPORTING_SECONDS) -> AsyncIterator[None]:
+        """Keep every other process from making a report: totals that are read stay true until they are replaced.
+
+        Args:
+            wait: seconds that another report is waited for.
+
+        Raises:
+            StateBusy: another process is still at it.
+        """
+        async with holding(self._directory / "reporting.lock", wait):
+            self.database.open()
+            yield
+
+    @asynccontextmanager
+    async def delivering(self, destination: str) -> AsyncIterator[None]:
+        """Keep every other process from sending to a destination, for as long as the block runs."""
+        # Two destinations of the same number would only wait for each other.
+        async with holding(self._directory / f"deliver-{zlib.crc32(destination.encode()):08x}.lock"):
+            self.database.open()
+            yield
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[None]:
+        """Keep other services away from the state directory: two would make every report twice.
+
+        Raises:
+            StateBusy: there is one already.
+        """
+        remedy = "stop that service, or give this one a bridge.state_dir and a bridge.name of its own"
+        async with holding(self._directory / "service.lock", 0.0, remedy):
+            yield
+
+    # reports
+
+    def client_id(self) -> str:
+        """The random Client ID of this installation, made when it is first asked for; `<number>.<number>`."""
+
+        def work(connection: sqlite3.Connection) -> str:
+            fresh = f"{1 + randbelow(_ID_RANGE)}.{1 + randbelow(_ID_RANGE)}"
+            connection.execute("INSERT OR IGNORE INTO meta VALUES ('client_id', ?)", (fresh,))
+            return str(_client_id(connection))
+
+        return self.kept_client_id() or self.database.write(work)
+
+    def kept_client_id(self) -> str | None:
+        """The random Client ID, where one was made."""
+        return self.database.read(_client_id)
+
+    def stanza_totals(self) -> StanzaTotals:
+        """The stanza counters of the last report, by incarnation; read inside `reporting`."""
+        return self.database.read(read_totals)
+
+    def add(self, report: Report, targets: Sequence[Target] = ()) -> int:
+        """Keep a report: history, totals and a queue row per batch and target, all of it or nothing.
+
+        Nothing of it is sent before `published`. What is too old or too much by now is dropped and counted.
+
+        Returns:
+            The report's id.
+
+        Raises:
+            StateError: it cannot be kept.
+        """
+
+        def work(connection: sqlite3.Connection) -> int:
+            number = self._insert(connection, report)
+            for target in targets:
+                key = _destination_row(connection, target)
+                connection.execute(
+                    "INSERT INTO outcomes (report, destination, events) VALUES (?, ?, ?)",
+                    (number, key, len(report.events)),
+                )
+                connection.executemany(
+                    "INSERT INTO queue (report, destination, first, events, size, body) VALUES (?, ?, ?, ?, ?, ?)",
+                    [(number, key, batch.first, batch.events, len(batch.body), batch.body) for batch in target.batches],
+                )
+            self._mark_nodes(connection, report)
+            drop_expired(connection, self.clock)
+            drop_beyond(connection, self._bounds, self.clock)
+            self._prune(connection, number)
+            replace_totals(connection, report.totals, report.nodes)
+            return number
+
+        number = self.database.write(work)
+        self.database.shrink(_PAGES_GIVEN_BACK)
+        return number
+
+    def published(self, number: int) -> bool:
+        """The JSON log has the report: from now on it may be sent.
+
+        Returns:
+            Whether it is there; a file that was set aside meanwhile took it along, and it has to be added again.
+        """
+        query = "UPDATE reports SET published_at = ? WHERE id = ?"
+        return bool(
+            self.database.write(lambda connection: connection.execute(query, (self.clock.wall(), number)).rowcount)
+        )
+
+    def unpublished(self) -> tuple[Unpublished, ...]:
+        """Reports that a crash left between `add` and `published`, oldest first; read inside `reporting`."""
+        query = "SELECT id, body FROM reports WHERE published_at IS NULL ORDER BY id"
+        rows = self.database.read(lambda connection: connection.execute(query).fetchall())
+        return tuple(Unpublished(number, _unpacked(body)) for number, body in rows)
+
+    # what there is to show
+
+    def status(self, reports: int = 20, configured: Mapping[str, str] | None = None) -> Status:
+        """The present state, read at one moment.
+
+        Args:
+            reports: how many of the latest reports.
+            configured: the destinations of the configuration, id and name; None where it is not known.
+
+        Raises:
+            StateError: the state file cannot be read.
+        """
+        return self.database.read(lambda connection: read_status(connection, self.clock.wall(), reports, configured))
+
+    def report(self, number: int) -> tuple[ReportStatus, tuple[Event, ...], tuple[DeadLetter, ...]] | None:
+        """One report with its events, as they were sent, and its dead letters; None when there is none of that id.
+
+        Raises:
+            StateError: the state file cannot be read.
+        """
+
+        def work(
+            connection: sqlite3.Connection,
+        ) -> tuple[ReportStatus, tuple[Event, ...], tuple[DeadLetter, ...]] | None:
+            found = read_reports(connection, "WHERE id = ?", number)
+            if not found:
+                return None
+            (body,) = connection.execute("SELECT body FROM reports WHERE id = ?", (number,)).fetchone()
+            return found[0], _unpacked(body), read_dead_letters(connection, number)
+
+        return self.database.read(work)
+
+    def keep_service(self, service: ServiceStatus | None) -> None:
+        """Keep what the running service says of itself; None when it ends."""
+
+        def work(connection: sqlite3.Connection) -> None:
+            connection.execute("DELETE FROM meta WHERE key = ?", (SERVICE,))
+            if service is not None:
+                connection.execute("INSERT INTO meta VALUES (?, ?)", (SERVICE, msgspec.json.encode(service).decode()))
+
+        self.database.write(work, durable=False)
+
+    def forget_node(self, name: str) -> bool:
+        """Show a missing node no longer; whether there was a missing one of that name."""
+        query = "DELETE FROM nodes WHERE name = ? AND missing_since IS NOT NULL"
+        return self.database.write(lambda connection: bool(connection.execute(query, (name,)).rowcount))
+
+    def _insert(self, connection: sqlite3.Connection, report: Report) -> int:
+        cursor = connection.execute(
+            """
+            INSERT INTO reports (collected_at, boot, elapsed, client_id, events, nodes, notes, body)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+            """,
+            (
+                report.collected_at,
+                self.clock.boot,
+                self.clock.elapsed(),
+                report.client_id,
+                len(report.events),
+                json.dumps(list(report.nodes)),
+                msgspec.json.encode(report.notes).decode(),
+                _packed(report.events),
+            ),
+        )
+        assert cursor.lastrowid is not None
+        return cursor.lastrowid
+
+    def _mark_nodes(self, connection: sqlite3.Connection, report: Report) -> None:
+        """Remember who answered, and since when the others are missing."""
+        now = report.collected_at
+        connection.executemany(
+            "INSERT OR REPLACE INTO nodes VALUES (?, ?, ?, NULL, NULL)",
+            [(name, version, now) for name, version in report.nodes.items()],
+        )
+        connection.executemany(
+            """
+            INSERT INTO nodes VALUES (?, NULL, NULL, ?, ?) ON CONFLICT (name) DO UPDATE
+            SET missing_since = COALESCE(missing_since, excluded.missing_since), reason = excluded.reason
+            """,
+            [(name, now, reason) for name, reason in report.missing.items()],
+        )
+        known = (*report.nodes, *report.missing)
+        connection.execute(
+            f"""
+            UPDATE nodes SET missing_since = COALESCE(missing_since, ?), reason = ?
+            WHERE name NOT IN ({", ".join("?" * len(known))})
+            """,  # noqa: S608 - question marks
+            (now, _NOT_A_MEMBER, *known),
+        )
+        oldest = now - self._bounds.missing_days * _DAY * 1_000_000
+        connection.execute("DELETE FROM nodes WHERE missing_since <= ?", (oldest,))
+
+    def _prune(self, connection: sqlite3.Connection, newest: int) -> None:
+        """Forget reports that are old enough and need nothing any more."""
+        connection.execute(
+            """
+            DELETE FROM reports
+            WHERE collected_at <= :wall AND (boot != :boot OR boot = '' OR elapsed <= :elapsed)
+            AND id != :newest AND published_at IS NOT NULL AND id NOT IN (SELECT report FROM queue)
+            """,
+            {**age_values(self.clock, self._bounds.history_days * _DAY), "newest": newest},
+        )
+
+
+def _client_id(connection: sqlite3.Connection) -> str | None:
+    row = connection.execute("SELECT value FROM meta WHERE key = 'client_id'").fetchone()
+    return str(row[0]) if row else None
+
+
+def _packed(events: Sequence[Event]) -> bytes:
+    """Events as the history keeps them: reports of large installations are many megabytes of much the same."""
+    return zlib.compress(json.dumps([[event.name, dict(event.params)] for event in events]).encode())
+
+
+def _unpacked(body: bytes) -> tuple[Event, ...]:
+    return tuple(Event(name, params) for name, params in json.loads(zlib.decompress(body)))
+
+
+def _destination_row(connection: sqlite3.Connection, target: Target) -> int:
+    connection.execute(
+        "INSERT INTO destinations (key, name) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET name = excluded.name",
+        (target.id, target.name),
+    )
+    (key,) = connection.execute("SELECT id FROM destinations WHERE key = ?", (target.id,)).fetchone()
+    return int(key)
