@@ -1,6 +1,6 @@
 """`mongooseim-bridge`: the group of commands, its global options, and exit codes for every foreseen error.
 
-0 done · 1 collected but not all delivered · 2 usage or configuration · 3 no node could be asked · 4 switched off
+The codes are those of `bridge.errors.ExitCode`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from click.core import ParameterSource
 
 from bridge import __version__
 from bridge.app import Installation
+from bridge.cli.output import FULL, give_up_output
 from bridge.errors import BridgeError
 
 if TYPE_CHECKING:
@@ -72,7 +73,8 @@ def cli(ctx: click.Context, /, config: str | None, nodes: tuple[str, ...], **opt
     """Report MongooseIM's system metrics to Google Analytics 4 from outside the cluster.
 
     Results go to stdout, logs to stderr. Exit codes: 0 done; 1 collected but not all delivered, the rest is queued;
-    2 usage or configuration; 3 no node could be asked; 4 reporting is switched off.
+    2 usage or configuration; 3 no node could be asked; 4 reporting is switched off; 5 the state directory cannot be
+    used; 6 the health listener cannot listen.
     """
     typed = {
         f"bridge.{name}": value
@@ -98,8 +100,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
             click.echo(f"mongooseim-bridge: {line}", err=True)
         sys.exit(error.exit_code)
     except BrokenPipeError:
-        sys.stderr.close()
+        give_up_output()
         sys.exit(0)
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        give_up_output()
+        click.echo(
+            f"mongooseim-bridge: the output cannot be written: {error.strerror}; give it another place", err=True
+        )
+        sys.exit(1)
 
 
 if __name__ == "__main__":

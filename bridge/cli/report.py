@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bridge.cli.context import format_option, pass_installation
+from bridge.cli.output import give_up_output
 from bridge.conditions import Conditions
 from bridge.config.consent import notice, require
 from bridge.delivery.loop import DeliveryLoop, deliver_within
@@ -40,10 +41,12 @@ def command(installation: Installation, ctx: click.Context, form: str) -> None:
     if installation.consent.notice:
         log.info(notice(installation.settings.bridge.log_dir, ", ".join(installation.configured.values())))
     made, before, after = run(_report(installation))
-    for note in made.report.notes:
-        log.warning(Line("report_note", report=made.id, note=note))
     rows = [_Row(one, next((each for each in before if each.id == one.id), None)) for one in after]
-    click.echo(_as_json(made, rows) if form == "json" else _as_text(made, rows))
+    try:
+        click.echo(_as_json(made, rows) if form == "json" else _as_text(made, rows))
+    except OSError as error:  # what became of the report counts, and is in the history
+        give_up_output()
+        log.warning(Line("summary_not_written", report=made.id, problem=error.strerror))
     ctx.exit(ExitCode.NOT_ALL_DELIVERED if any(row.left for row in rows) else ExitCode.DONE)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from ipaddress import ip_address, ip_network
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from bridge.delivery.errors import DestinationError
@@ -10,6 +12,8 @@ from bridge.secret import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+_PORTS: Final = {"http": 80, "https": 443}
 
 
 def proxy_for(url: str, configured: Secret | None, environ: Mapping[str, str]) -> Secret | None:
@@ -26,7 +30,8 @@ def proxy_for(url: str, configured: Secret | None, environ: Mapping[str, str]) -
     if configured:
         return _checked(configured, "bridge.proxy")
     parts = urlsplit(url)
-    if _excluded(parts.netloc, _variable(environ, "no_proxy")):
+    host, port = (parts.hostname or "").rstrip("."), parts.port or _PORTS.get(parts.scheme, 0)
+    if any(_covers(entry, host, port) for entry in re.split(r"[,\s]+", _variable(environ, "no_proxy").lower())):
         return None
     for name in (f"{parts.scheme}_proxy", "all_proxy"):
         if text := _variable(environ, name):
@@ -43,14 +48,22 @@ def _variable(environ: Mapping[str, str], name: str) -> str:
     return (environ.get(name) or environ.get(name.upper()) or "").strip()
 
 
-def _excluded(netloc: str, no_proxy: str) -> bool:
-    """NO_PROXY: host or domain names, with or without a leading dot or a port; * is everything."""
-    host = (urlsplit(f"//{netloc}").hostname or "").lower()
-    for entry in no_proxy.lower().replace(",", " ").split():
-        name = entry.removeprefix(".")
-        if entry == "*" or name in {host, netloc.lower()} or host.endswith(f".{name}"):
-            return True
-    return False
+def _covers(entry: str, host: str, port: int) -> bool:
+    """Whether an entry of NO_PROXY means a host: *, an address or network (CIDR), or a domain with all in it.
+
+    A domain may be written `example.com`, `.example.com` or `*.example.com`; each may end with a port.
+    """
+    name, colon, at = entry.rpartition(":")
+    if not (colon and at.isdecimal() and (":" not in name or name.endswith("]"))):
+        name, at = entry, str(port)
+    name = name.replace("[", "").replace("]", "")
+    if not name or int(at) != port:
+        return False
+    try:
+        return name == "*" or ip_address(host) in ip_network(name, strict=False)
+    except ValueError:  # one of them is a name
+        name = name.removeprefix("*").removeprefix(".").rstrip(".")
+        return f".{host}".endswith(f".{name}")
 
 
 def _checked(proxy: Secret, origin: str) -> Secret:

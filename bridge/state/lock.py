@@ -7,7 +7,7 @@ import fcntl
 import math
 import os
 import time
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 from bridge.files import open_own
@@ -66,10 +66,12 @@ def _opened(path: Path) -> Iterator[int]:
 
 def unusable(path: Path, reason: str | None) -> StateUnusable:
     """The error of a file in the state directory that cannot be used, with who may use it."""
-    try:
-        owner = f"it belongs to user {path.parent.stat().st_uid}, this is user {os.geteuid()}"
-    except OSError:
-        owner = "it cannot be looked at"
+    owner = "no user can look at it"
+    for directory in path.parents:
+        with suppress(OSError):
+            whose = "it" if directory == path.parent else directory
+            owner = f"{whose} belongs to user {directory.stat().st_uid}, this is user {os.geteuid()}"
+            break
     return StateUnusable(
         f"{path} in the state directory cannot be used: {reason}",
         f"bridge.state_dir has to be a directory on a local disk with room that this user may write ({owner})",

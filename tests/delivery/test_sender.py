@@ -303,6 +303,35 @@ def test_the_configured_proxy_beats_the_environment() -> None:
     assert found == Secret("http://mine:1")
 
 
+@pytest.mark.parametrize(
+    ("host", "no_proxy", "straight"),
+    [
+        ("10.1.2.3", "10.0.0.0/8", True),
+        ("11.1.2.3", "10.0.0.0/8", False),
+        ("10.1.2.3", "10.1.2.3", True),
+        ("10.1.2.3:8443", "10.0.0.0/8", True),
+        ("[::1]", "[::1]", True),
+        ("[::1]", "::1", True),
+        ("[::1]:8443", "[::1]:8443", True),
+        ("[fd00::7]", "fd00::/8", True),
+        ("[::1]", "10.0.0.0/8", False),
+        ("www.example.com", "*.example.com", True),
+        ("example.org", "*.example.com", False),
+        ("example.com", "example.com:443", True),
+        ("example.com", "example.com:8443", False),
+        ("example.com.", "example.com", True),
+        ("example.com", "other , example.com", True),
+        ("example.com", "*:8443", False),
+        ("example.com", ",,", False),
+        ("example.com", ".", False),
+        ("example.com", "10.0.0.0/99 [ ]: :443 *.", False),
+    ],
+)
+def test_no_proxy_is_read_as_curl_reads_it(host: str, no_proxy: str, straight: bool) -> None:
+    found = proxy_for(f"https://{host}/mp", None, {"HTTPS_PROXY": "http://p:1", "NO_PROXY": no_proxy})
+    assert (found is None) is straight
+
+
 @pytest.mark.parametrize("proxy", ["socks5://me:hunter2@p:1", "http://", "http://me:hunter2@p:port"])
 def test_what_is_no_proxy_is_refused_without_quoting_it(proxy: str) -> None:
     with pytest.raises(errors.DestinationError, match=r"bridge\.proxy is not an http or https address") as caught:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import socket
+import subprocess
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.support.bridge import Bridge, Result
+from tests.support.emulator import running_emulator
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from erlang_stubs.cluster import StubCluster
 
@@ -159,3 +161,40 @@ def test_an_unknown_command_is_a_usage_error(bridge: Bridge) -> None:
     result = bridge.run("rapport")
     assert result.code == 2
     assert "rapport" in result.err
+
+
+@pytest.mark.parametrize(
+    "command", ["status", "config show", "preview", "--help", "report --help"]
+)
+def test_a_full_output_is_told_in_one_line(bridge: Bridge, command: str) -> None:
+    done = with_output_to(Path("/dev/full"), bridge, *command.split())
+    assert done.returncode == 1
+    assert (
+        done.stderr
+        == "mongooseim-bridge: the output cannot be written: No space left on device; give it another place\n"
+    )
+
+
+def test_a_report_that_is_delivered_is_no_failure_because_its_summary_cannot_be_written(
+    default_cluster: StubCluster, tmp_path: Path
+) -> None:
+    with running_emulator(tmp_path / "record.jsonl") as emulator:
+        bridge = Bridge(tmp_path / "bridge", default_cluster.environ, [emulator.url])
+        done = with_output_to(Path("/dev/full"), bridge, "report")
+        assert done.returncode == 0
+        assert "what=summary_not_written" in done.stderr
+        assert emulator.accepted()
+
+
+def with_output_to(path: Path, bridge: Bridge, *arguments: str) -> subprocess.CompletedProcess[str]:
+    with path.open("w") as output:
+        command = bridge.command(*arguments)
+        return subprocess.run(
+            command,
+            env=bridge.process_environ(),
+            stdout=output,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=30,
+            check=False,
+        )
