@@ -81,7 +81,9 @@ async def _judge(sender: Sender, destination: Ga4Destination, report: Report) ->
     batches = destination.batches(report)
     try:
         for batch in batches:
-            found += await ask(sender, destination, batch, now=report.collected_at, seconds=sender.total_seconds)
+            found += await ask(
+                sender, destination, batch, collected_at=report.collected_at, seconds=sender.total_seconds
+            )
     except (DestinationError, SendError) as error:
         return Judged(destination.name, len(batches), tuple(found), str(error))
     return Judged(destination.name, len(batches), tuple(found))

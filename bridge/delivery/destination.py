@@ -52,8 +52,8 @@ class Destination(Protocol):
             LimitError: the destination would not take the report whole.
         """
 
-    def request(self, body: bytes, now: int) -> Request:
-        """The request for a batch's body, sent at `now` (µs since 1970)."""
+    def request(self, body: bytes, collected_at: int) -> Request:
+        """The request for a batch's body, with the time when it was collected as it is known now (µs since 1970)."""
 
     def check(self, answer: Answer, now: int) -> None:
         """What an answer means for the batch.

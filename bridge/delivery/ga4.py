@@ -29,7 +29,7 @@ HEADERS: Final = {
     "user-agent": f"mongooseim-bridge/{__version__}",
 }
 _MEASUREMENT_ID: Final = re.compile(r"G-[A-Z0-9]{4,20}")
-_TIMESTAMP: Final = re.compile(rb'"timestamp_micros":(\d+)')
+_TIMESTAMP: Final = re.compile(rb'"timestamp_micros":\d+')
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +77,10 @@ class Ga4Destination:
         """
         return batches(report, self.location)
 
-    def request(self, body: bytes, now: int) -> Request:
-        """The POST of a body; a collection time that lies in the future by now (the clock went back) becomes `now`."""
+    def request(self, body: bytes, collected_at: int) -> Request:
+        """The POST of a body, stamped with the time of collection (µs since 1970)."""
         query = urlencode({"measurement_id": self.measurement_id, "api_secret": self.secret.reveal()})
-        return Request(Secret(f"{self.endpoint}?{query}"), self.peer, HEADERS, _in_the_past(body, now))
+        return Request(Secret(f"{self.endpoint}?{query}"), self.peer, HEADERS, _stamped(body, collected_at))
 
     def check(self, answer: Answer, now: int) -> None:
         """By the status, and that it is no web page; GA4's answers have no body.
@@ -110,12 +110,9 @@ def _checked(measurement_id: str, endpoint: str) -> None:
         )
 
 
-def _in_the_past(body: bytes, now: int) -> bytes:
-    """GA4 takes timestamp_micros of the past only, and a clock that ran ahead at collection was set right since.
+def _stamped(body: bytes, collected_at: int) -> bytes:
+    """The clock may have been set right since the body was made, and GA4 takes timestamp_micros of the past only.
 
     The first match is the request's own: no JSON string before it can hold the pattern, its quotes would be escaped.
     """
-    found = _TIMESTAMP.search(body)
-    if found is None or int(found[1]) <= now:
-        return body
-    return b"%b%d%b" % (body[: found.start(1)], now, body[found.end(1) :])
+    return _TIMESTAMP.sub(b'"timestamp_micros":%d' % collected_at, body, count=1)

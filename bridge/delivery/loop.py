@@ -167,7 +167,7 @@ class DeliveryLoop:
         return sum(one.batch.events for one in settled if one.outcome is Outcome.DELIVERED), wait
 
     async def _attempt(self, batch: Queued) -> None:
-        request = self.destination.request(batch.body, self._queue.now())
+        request = self.destination.request(batch.body, batch.collected_at)
         answer = await self.sender.send(request, self.sender.total_seconds)
         self.destination.check(answer, self._queue.now())
 

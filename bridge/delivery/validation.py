@@ -41,7 +41,7 @@ class Objection:
 
 
 async def ask(
-    sender: Sender, destination: Ga4Destination, batch: Batch, *, now: int, seconds: float
+    sender: Sender, destination: Ga4Destination, batch: Batch, *, collected_at: int, seconds: float
 ) -> tuple[Objection, ...]:
     """The validator's objections to one request.
 
@@ -49,18 +49,18 @@ async def ask(
         sender: open.
         destination: whose validator.
         batch: what would be sent.
-        now: µs since 1970.
+        collected_at: when its report was, µs since 1970.
         seconds: how long it may take.
 
     Raises:
         DestinationError: there is no validator, or what answered is none.
         SendError: it gave no answer.
     """
-    request = validation_request(destination, batch.body, now)
+    request = validation_request(destination, batch.body, collected_at)
     return objections(await sender.send(request, seconds), batch, request.peer)
 
 
-def validation_request(destination: Ga4Destination, body: bytes, now: int) -> Request:
+def validation_request(destination: Ga4Destination, body: bytes, collected_at: int) -> Request:
     """The request that asks the validator about a batch's body, with every recommendation enforced.
 
     Raises:
@@ -71,7 +71,7 @@ def validation_request(destination: Ga4Destination, body: bytes, now: int) -> Re
             f"{destination.name} has no validator", f"GA4's is known for endpoints that end in {_COLLECT} only"
         )
     debug = replace(destination, endpoint=destination.endpoint.removesuffix(_COLLECT) + _DEBUG)
-    return debug.request(_STRICT + body.removeprefix(b"{"), now)
+    return debug.request(_STRICT + body.removeprefix(b"{"), collected_at)
 
 
 def objections(answer: Answer, batch: Batch, peer: str) -> tuple[Objection, ...]:

@@ -141,7 +141,7 @@ async def _validator(
     report = build_report(known, {}, known.cluster_id or STAND_IN_ID, now, installation.settings)
     batches = destination.batches(report)[:BATCHES]
     try:
-        asked = (ask(sender, destination, batch, now=now, seconds=SEND_SECONDS) for batch in batches)
+        asked = (ask(sender, destination, batch, collected_at=now, seconds=SEND_SECONDS) for batch in batches)
         judged = await asyncio.gather(*asked)
     except DestinationError as error:
         sheet.skipped("validator", str(error))

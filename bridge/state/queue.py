@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 AGE_SECONDS: Final = 71 * 3600
 """GA4 takes events of the last 72 hours and moves older ones to the wrong time: one hour is left for the way."""
+_JUMP: Final = 60 * MICROSECONDS
+"""The clocks may differ by this much: collecting takes time, and a clock that is a little off is put right slowly."""
 LONGEST_RETRY_AFTER: Final = 3600.0
 """Seconds that a destination may ask us to wait: not until the events are too old."""
 
@@ -78,6 +80,8 @@ class Queued(NamedTuple):
     first: int
     events: int
     body: bytes
+    collected_at: int = 0
+    """When its report was collected, by what the time of day is now, µs since 1970."""
 
 
 class Settled(NamedTuple):
@@ -118,14 +122,18 @@ class Queue:
             drop_expired(connection, self._clock)
             rows = connection.execute(
                 """
-                SELECT id, report, first, events, body FROM queue
+                SELECT queue.id, report, first, queue.events, queue.body, collected_at, boot, elapsed
+                FROM queue JOIN reports ON reports.id = report
                 WHERE destination = (SELECT id FROM destinations WHERE key = ?)
-                AND report NOT IN (SELECT id FROM reports WHERE published_at IS NULL)
-                ORDER BY attempts, id LIMIT ?
+                AND published_at IS NOT NULL
+                ORDER BY attempts, queue.id LIMIT ?
                 """,
                 (destination, limit),
             )
-            return tuple(Queued(*row) for row in rows)
+            return tuple(
+                Queued(number, report, first, events, body, _collected_at(self._clock, *when))
+                for number, report, first, events, body, *when in rows
+            )
 
         return self._database.write(work, durable=False)
 
@@ -179,6 +187,18 @@ class Queue:
             _mark(connection, row[0], settled, pause, now)
 
         self._database.write(work, durable=durable)
+
+
+def _collected_at(clock: Clock, kept: int, boot: str, elapsed: int) -> int:
+    """When a report was collected, µs since 1970: as it was kept, unless the time of day was set right since.
+
+    A machine without a battery for its clock starts in 1970, and is told the time a minute later.
+    """
+    now = clock.wall()
+    if boot and boot == clock.boot:
+        counted = now - (clock.elapsed() - elapsed)
+        return kept if abs(kept - counted) <= _JUMP else counted
+    return min(kept, now)
 
 
 def age_values(clock: Clock, seconds: float) -> dict[str, object]:

@@ -23,6 +23,7 @@ from bridge.state.errors import StateError
 from bridge.state.state import State
 from tests.delivery.support import (
     DAY,
+    HOUR,
     SECRET,
     Hands,
     TcpServer,
@@ -316,21 +317,32 @@ async def test_a_new_secret_is_used_for_what_is_queued(store: State) -> None:
         assert outcome.delivered == 5
 
 
-@pytest.mark.parametrize("days", [-3, 3])
-async def test_after_a_jump_of_the_clock_everything_arrives_and_nothing_from_the_future(
-    tmp_path: Path, days: int
-) -> None:
+@pytest.mark.parametrize("days", [-20_000, -3, 3])
+async def test_what_was_collected_by_a_wrong_clock_arrives_under_the_right_time(tmp_path: Path, days: int) -> None:
+    """A machine whose clock has no battery starts in 1970, and learns the time a minute later."""
     hands = Hands(wall=time.time_ns() // 1000)
     async with Emulator() as emulator:
         to = destination(emulator.url)
         hands.jump(days * DAY)
         with State.open(tmp_path / "state", clock=hands.clock) as store:
             keep(store, report(5, hands.wall), [to])
+            hands.pass_time(HOUR)
             hands.jump(-days * DAY)
             (outcome,) = await send_all(store, [to])
         assert outcome.delivered == 5
-        assert len(emulator.events) == 5
-        assert all((event.timestamp_micros or 0) <= hands.wall for event in emulator.events)
+        assert {event.timestamp_micros for event in emulator.events} == {hands.wall - HOUR}
+
+
+async def test_after_a_start_of_the_machine_nothing_is_sent_as_of_the_future(tmp_path: Path) -> None:
+    hands = Hands(wall=time.time_ns() // 1000)
+    async with Emulator() as emulator:
+        to = destination(emulator.url)
+        with State.open(tmp_path / "state", clock=hands.clock) as store:
+            keep(store, report(5, hands.wall + HOUR), [to])
+        hands.boot = "second"
+        with State.open(tmp_path / "state", clock=hands.clock) as store:
+            await send_all(store, [to])
+        assert {event.timestamp_micros for event in emulator.events} == {hands.wall}
 
 
 async def test_a_store_that_fails_is_told_as_it_is(store: State, tmp_path: Path) -> None:

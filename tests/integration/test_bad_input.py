@@ -163,9 +163,7 @@ def test_an_unknown_command_is_a_usage_error(bridge: Bridge) -> None:
     assert "rapport" in result.err
 
 
-@pytest.mark.parametrize(
-    "command", ["status", "config show", "preview", "--help", "report --help"]
-)
+@pytest.mark.parametrize("command", ["status", "config show", "preview", "--help", "report --help"])
 def test_a_full_output_is_told_in_one_line(bridge: Bridge, command: str) -> None:
     done = with_output_to(Path("/dev/full"), bridge, *command.split())
     assert done.returncode == 1
