@@ -4,6 +4,7 @@ Three nodes are killed, stopped (SIGSTOP), restarted and renamed, EPMD is restar
 are unambiguous. At the end:
 
 - every report that was due while a node was reachable exists exactly once, in the history and at the emulator;
+- after every kind of fault the shell of each node could ask the bridge again within seconds;
 - memory, file descriptors and threads of the service are flat;
 - the log is short, the service stops with 0 and nothing is left in the queue.
 """
@@ -23,6 +24,7 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+from bridge import __version__
 from erlang_stubs.cluster import StubCluster
 from tests.service.support import RunningService, kept, rows, running, sent
 from tests.support.bridge import Bridge
@@ -40,6 +42,9 @@ BEFORE, AFTER = 0.3, 0.7
 """Seconds around a report's time in which a node has to be up without a break to count as reachable."""
 LATE = 0.25
 """Seconds that a report may begin late on a machine with other work."""
+SHELL_SECONDS = 10.0
+"""Within which the shell of each node can ask the bridge again after a fault; reports are made every second."""
+SHELL = "gen_server:call({mongooseim_bridge, 'mongooseim_bridge@localhost'}, version, 1000)"
 CALM = 4.0
 """Seconds without faults at the start and at the end."""
 FAULTS = ("503*3", "500*2", "429:retry-after=1*2", "drop*2", "slow=0.4*6", "ok*3; 502*2; ok*5; drop*1")
@@ -107,6 +112,9 @@ class Chaos:
         self.uptimes = Uptimes()
         self.counts: dict[str, int] = {}
         self.paused: list[tuple[float, float]] = []
+        self.waits: list[float] = []
+        """Seconds until the shell of a node could ask again, for each fault and node."""
+        self.problems: list[str] = []
         self._cluster = cluster
         self._emulator = emulator
         self._next_name = len(cluster.nodes) + 1
@@ -132,8 +140,20 @@ class Chaos:
             act = planned.pop() if planned else self.random.choices(names, weights)[0]
             self.counts[act.__name__] = self.counts.get(act.__name__, 0) + 1
             act()
+            for node in self._cluster.nodes:
+                self.ask_from(node, act.__name__)
             time.sleep(self.random.uniform(0.5, 2.5))
         self._emulator.fail("")
+
+    def ask_from(self, node: Beam, after: str) -> None:
+        """Ask the bridge in the shell of a node until it answers."""
+        began = time.monotonic()
+        while __version__ not in node.eval(f"catch {SHELL}"):
+            if time.monotonic() > began + SHELL_SECONDS:
+                self.problems.append(f"the shell of {node.name} cannot ask the bridge after {after}")
+                break
+            time.sleep(0.05)
+        self.waits.append(time.monotonic() - began)
 
     def kill_one(self) -> None:
         node = self.random.choice(self._cluster.nodes)
@@ -332,6 +352,7 @@ def judged(
         problems.append(f"{len(made)} reports in the log, {len(history) - 1} in the history")
     if (excess := excused - max(2, reachable // 20)) > 0:
         problems.append(f"{excess} more reports than may be late are missing")
+    problems += chaos.problems
     growth, resources = flat(sampler.samples)
     problems += growth
     faults = sum(chaos.counts.values())
@@ -346,6 +367,7 @@ def judged(
     print(f"reports: {due} due, {reachable} of them while a node was reachable, {excused} excused, {len(made)} made")
     print(f"emulator: {sum(there.values())} events of {len(there)} reports, queue empty: {last.code == 0}")
     print(f"service: {resources}; {remembered} nodes remembered")
+    print(f"shells: {len(chaos.waits)} could ask after a fault, the last of them after {max(chaos.waits):.1f} s")
     print(f"log: {len(shown)} lines at INFO, {beyond} besides reports and deliveries; exit {code}")
     return problems
 
