@@ -86,8 +86,9 @@ def _cluster(nodes: Sequence[Mapping[str, Value]]) -> Iterator[Topic]:
     if uptimes:
         yield Topic("Uptime", " to ".join(dict.fromkeys(map(_span, (min(uptimes), max(uptimes))))))
     if components := [_number(node, "component") for node in nodes if "component" in node]:
-        by_node = f" ({_listed(map(str, components))} by node)" if len(components) > 1 else ""
-        yield Topic("External components", f"{sum(components)}{by_node}")
+        # Never added up: each node counts all that it knows of, so most are counted by several.
+        several = " (each node counts those that it knows)" if len(set(components)) > 1 else ""
+        yield Topic("External components", f"{_listed(dict.fromkeys(map(str, components)))}{several}")
     if types := dict.fromkeys(str(node["config_type"]) for node in nodes if "config_type" in node):
         yield Topic("Configuration", _listed(types))
 

@@ -25,7 +25,7 @@ async def test_every_event_of_a_real_report_has_words(facts: ClusterFacts) -> No
     made = events_of(facts, stanza_counts({}, facts.stanzas), aggregate_modules=False)
     words = worded(*made)
     assert words["MongooseIM"] == "6.8.0 on 2 nodes"
-    assert words["External components"] == "5 (3, 2 by node)"
+    assert words["External components"] == "3, 2 (each node counts those that it knows)"
     assert words["Configuration"] == "toml"
     assert words["Host types"] == "4"
     assert words["Domains"] == "5"
@@ -79,3 +79,7 @@ def test_values_of_unexpected_types_are_no_failure() -> None:
     ]
     assert worded(*odd)["xmppAcme"] == "0 in all, 0 since the last report"
     assert backends(odd) == ()
+
+
+def test_figures_of_nodes_that_know_the_same_components_are_not_added_up() -> None:
+    assert worded(*(Event("cluster", {"component": 4}) for _ in range(2)))["External components"] == "4"
