@@ -222,13 +222,24 @@ async def _start(response: httpx.Response) -> bytes:
 
 
 def _tls(ca_file: Path | None) -> ssl.SSLContext:
+    """How certificates are verified: as OpenSSL and curl do by default, with any release of Python.
+
+    `ssl.create_default_context` is stricter from Python 3.13 on, so that a company's CA without key identifiers is
+    refused; and it lets SSLKEYLOGFILE write down keys with which the API secret can be read.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # what the operator names is trusted, be it an intermediate
     try:
-        return ssl.create_default_context(cafile=ca_file)
+        if ca_file:
+            context.load_verify_locations(ca_file)
+        else:
+            context.load_default_certs()
     except (OSError, ssl.SSLError) as error:
         # ssl.SSLError is an OSError too, with numbers of its own.
         reason = "it holds no PEM certificate" if isinstance(error, ssl.SSLError) else error.strerror
         remedy = "name a file with CA certificates in PEM form, or leave it to the system's"
         raise DestinationError(f"bridge.ca_file {ca_file} cannot be used: {reason}", remedy) from error
+    return context
 
 
 class _Redacted(logging.Filter):

@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime
+import ipaddress
 import logging
 import ssl
 import traceback
@@ -11,6 +12,11 @@ from pathlib import Path
 import httpx
 import pytest
 import trustme
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from bridge.delivery import errors
 from bridge.delivery.destination import Request
@@ -194,6 +200,45 @@ async def test_a_certificate_of_an_unknown_ca_is_refused_and_named(sender: Sende
 
 
 async def test_with_its_ca_file_it_is_taken(ca: tuple[trustme.CA, Path]) -> None:
+    async with Sender(ca_file=ca[1]) as sender, tcp_server(answering(OK), server_side(ca[0])) as server:
+        assert (await sender.send(request(server.url.replace("http:", "https:")), 5)).status == 204
+
+
+def old_authority(directory: Path) -> tuple[Path, Path, Path]:
+    """A CA as old tools make them, without key identifiers and with basic constraints that are not critical."""
+    now = datetime.datetime.now(datetime.UTC)
+    issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Company CA")])
+    issuer_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+
+    def certificate(subject: x509.Name, owner: ec.EllipticCurvePrivateKey, what: x509.ExtensionType) -> bytes:
+        builder = x509.CertificateBuilder(issuer, subject, owner.public_key(), x509.random_serial_number())
+        builder = builder.not_valid_before(now - datetime.timedelta(1)).not_valid_after(now + datetime.timedelta(1))
+        return builder.add_extension(what, critical=False).sign(issuer_key, SHA256()).public_bytes(Encoding.PEM)
+
+    host = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "relay")])
+    names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    files = {
+        "ca.pem": certificate(issuer, issuer_key, x509.BasicConstraints(ca=True, path_length=None)),
+        "cert.pem": certificate(host, key, names),
+        "key.pem": key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
+    }
+    for name, content in files.items():
+        (directory / name).write_bytes(content)
+    return directory / "ca.pem", directory / "cert.pem", directory / "key.pem"
+
+
+async def test_a_company_ca_that_openssl_takes_is_taken_by_every_python(tmp_path: Path) -> None:
+    ca_file, certificate, key = old_authority(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    async with Sender(ca_file=ca_file) as sender, tcp_server(answering(OK), context) as server:
+        assert (await sender.send(request(server.url.replace("http:", "https:")), 5)).status == 204
+
+
+async def test_no_key_of_a_connection_is_written_down(
+    ca: tuple[trustme.CA, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "none" / "keys"))
     async with Sender(ca_file=ca[1]) as sender, tcp_server(answering(OK), server_side(ca[0])) as server:
         assert (await sender.send(request(server.url.replace("http:", "https:")), 5)).status == 204
 
