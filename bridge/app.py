@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -11,8 +12,9 @@ from bridge.config.access import access
 from bridge.config.consent import consent
 from bridge.config.destinations import destinations, location
 from bridge.config.errors import ConfigError, Problem
+from bridge.config.files import fingerprint
 from bridge.config.load import load
-from bridge.log import set_up_log
+from bridge.log import Line, set_up_log
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from bridge.erlang.node import Node
     from bridge.mongooseim.facts import ClusterFacts
     from bridge.state.state import State
+
+log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -57,7 +61,7 @@ class Installation:
     @property
     def consent(self) -> Consent:
         """Whether to report, and why."""
-        return consent(self.settings.service, self.environ)
+        return consent(self.loaded, self.environ)
 
     @cached_property
     def access(self) -> Access:
@@ -105,8 +109,10 @@ class Installation:
         return self.settings.bridge.collect_timeout / 1000
 
     def set_up_log(self) -> None:
-        """Log as the configuration says."""
+        """Log as the configuration says, and what is doubtful in it."""
         set_up_log(self.settings.bridge.log_level, self.settings.bridge.log_format)
+        for doubt in self.loaded.doubts:
+            log.warning(Line("setting_doubtful", key=doubt.key, problem=doubt.text, remedy=doubt.remedy))
 
     def node(
         self,
@@ -156,18 +162,32 @@ class Installation:
         bounds = Bounds(bridge.queue_max_batches, bridge.queue_max_bytes, bridge.history_days, bridge.missing_days)
         return State.open(Path(bridge.state_dir), bounds=bounds, look=look)
 
+    @cached_property
+    def ca_contents(self) -> int:
+        """Differs when what `bridge.ca_file` holds does.
+
+        Raises:
+            ConfigError: it cannot be read.
+        """
+        return fingerprint("bridge.ca_file", Path(file)) if (file := self.settings.bridge.ca_file) else 0
+
     def sender(self) -> Sender:
         """What posts to the destinations, through the proxy and with the CAs of the configuration.
 
         Raises:
-            DestinationError: the CA file cannot be used.
+            ConfigError: the CA file cannot be read.
+            DestinationError: the CA file, an endpoint or the proxy cannot be used.
         """
         from bridge.delivery.sender import Sender  # noqa: PLC0415 - see above
 
+        _ = self.ca_contents  # as it is now, to be compared with what a reload finds
         bridge = self.settings.bridge
-        return Sender(
+        sender = Sender(
             ca_file=Path(bridge.ca_file) if bridge.ca_file else None, proxy=bridge.proxy, environ=self.environ
         )
+        for one in self.destinations:
+            sender.check(one.endpoint)
+        return sender
 
     def reload(self) -> Installation:
         """The configuration as it is now, under the same options and environment, read and checked whole.
@@ -176,5 +196,5 @@ class Installation:
             ConfigError: it cannot be used.
         """
         new = Installation(self.file, self.options, self.environ)
-        _ = new.access, new.destinations
+        _ = new.access, new.destinations, new.ca_contents
         return new

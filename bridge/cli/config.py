@@ -12,6 +12,8 @@ from bridge.cli.context import format_option, pass_installation, pass_unread
 from bridge.cli.table import table
 from bridge.config.describe import effective, example, json_schema
 from bridge.config.errors import ConfigError, Problem
+from bridge.config.load import DO_NOT_TRACK
+from bridge.delivery.errors import DestinationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,7 +50,7 @@ def init(file: Path | None) -> None:
 @format_option("text", "json")
 @pass_unread
 def check(installation: Installation, form: str) -> None:
-    """Tell every problem of the configuration at once, each with file, line and key.
+    """Tell every problem of the configuration at once, each with file, line and key, and whether reports are made.
 
     Files that it names are looked at (cookie, secrets, TLS), nodes and endpoints are not; `doctor` does that.
     """
@@ -70,21 +72,24 @@ def check(installation: Installation, form: str) -> None:
         click.echo(
             f"enters the cluster at {', '.join(map(str, installation.access.entries))}; reports to {named or 'nobody'}"
         )
+        click.echo(f"reporting is {installation.consent}")
 
 
 def _problems(installation: Installation) -> list[Problem]:
     """Of the file first: what the settings mean can be looked at only when they can be read."""
     found: list[Problem] = []
     try:
-        installation.loaded  # noqa: B018 - reads it
+        installation.set_up_log()
     except ConfigError as error:
         return list(error.problems)
-    parts: tuple[Callable[[], object], ...] = (lambda: installation.access, lambda: installation.destinations)
+    parts: tuple[Callable[[], object], ...] = (lambda: installation.access, installation.sender)
     for part in parts:
         try:
             part()
         except ConfigError as error:
             found.extend(error.problems)
+        except DestinationError as error:
+            found.append(Problem("", "", error.what, error.remedy))
     return found
 
 
@@ -92,8 +97,19 @@ def _problems(installation: Installation) -> list[Problem]:
 @format_option("table", "json")
 @pass_installation
 def show(installation: Installation, form: str) -> None:
-    """Show every setting with its effective value, where it came from, and its variable; secrets are masked."""
-    rows = effective(installation.loaded)
+    """Show every setting with its effective value, where it came from, and its variable; secrets are masked.
+
+    What is found out from vm.args, and the service's own name, are shown as they are used. The first row says whether
+    reports are made, and why.
+    """
+    consent = installation.consent
+    rows = [("(reporting)", "on" if consent.given else "off", consent.reason, DO_NOT_TRACK)]
+    try:
+        access = installation.access
+    except ConfigError as error:
+        access = None
+        click.echo(f"mongooseim-bridge: the cluster cannot be entered: {error}", err=True)
+    rows += effective(installation.loaded, access)
     if form == "json":
         names = ("key", "value", "origin", "variable")
         click.echo(json.dumps([dict(zip(names, row, strict=True)) for row in rows], indent=2))

@@ -87,7 +87,7 @@ def cli(ctx: click.Context, /, config: str | None, nodes: tuple[str, ...], **opt
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; every foreseen error is one clear line on stderr and its own exit code."""
     try:
-        code = cli.main(arguments, standalone_mode=False, auto_envvar_prefix="MONGOOSEIM_BRIDGE")
+        code = cli.main(arguments, standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)
     except click.exceptions.Abort:
         click.echo("mongooseim-bridge: interrupted", err=True)

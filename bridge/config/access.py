@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -11,7 +10,8 @@ from msgspec import UnsetType
 
 from bridge.config.cookie import Cookie, find_cookie
 from bridge.config.errors import ConfigError, Problem
-from bridge.config.vm_args import VmArgs, read_vm_args
+from bridge.config.files import fingerprint
+from bridge.config.vm_args import VmArgs, host_name, read_vm_args
 from bridge.erlang.errors import BadNodeName
 from bridge.erlang.names import NodeName, check_style
 
@@ -38,6 +38,8 @@ class Access:
     """Whether the name was given on the command line, for this run."""
     cookie: Cookie
     tls: TlsOptions | None
+    tls_files: int
+    """Differs when the TLS files do; renewed ones keep their names."""
     epmd_port: int | None
 
 
@@ -62,11 +64,11 @@ def access(loaded: Loaded, environ: Mapping[str, str]) -> Access:
     entries = attempt(lambda: _entries(loaded, vm_args))
     own_name = attempt(lambda: _own_name(loaded, entries)) if entries else None
     tls = attempt(lambda: _tls(loaded, vm_args))
+    tls_files = attempt(lambda: fingerprint("bridge.tls", tls.cacertfile, tls.certfile, tls.keyfile) if tls else 0)
     if problems or not (cookie and entries and own_name):
         raise ConfigError(problems)
     named = loaded.origins.get("bridge.name") == "option"
-    epmd_port = bridge.epmd_port or (vm_args.epmd_port if vm_args else None)
-    return Access(entries, own_name, named, cookie, tls, epmd_port)
+    return Access(entries, own_name, named, cookie, tls, tls_files or 0, bridge.epmd_port)
 
 
 def _vm_args(path: str | None) -> VmArgs | None:
@@ -113,7 +115,7 @@ def default_name(entry: NodeName) -> NodeName:
     """The service's own name, short or long as the cluster's are; beside a node on "localhost" it is there too."""
     if entry.host == "localhost":
         return NodeName(SERVICE_NAME, "localhost")
-    host = socket.getfqdn() if entry.long else socket.gethostname().split(".")[0]
+    host = host_name(long=entry.long)
     if entry.long and "." not in host:
         host = f"{host}.local"
     return NodeName(SERVICE_NAME, host or "localhost")

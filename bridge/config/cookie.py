@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import re
 import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bridge.config.errors import ConfigError, Problem
-from bridge.config.secrets import exposed, read_secret
+from bridge.config.files import exposed, home, no_secret, read, read_named
+from bridge.secret import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from bridge.config.model import BridgeSection
     from bridge.config.vm_args import VmArgs
-    from bridge.secret import Secret
 
 COOKIE_FORBIDDEN: Final = stat.S_IRWXO | stat.S_IWGRP | stat.S_IXGRP
 """0400, 0600 and 0440 (what fsGroup of Kubernetes makes) pass; others must not read it, the group must not write."""
+
+_COOKIE: Final = re.compile(rb"([ -~]{1,255})[\r\n ]*")
+"""As Erlang's kernel reads its file: blanks belong to the cookie, except behind a line's end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,25 +42,32 @@ def find_cookie(bridge: BridgeSection, vm_args: VmArgs | None, environ: Mapping[
         ConfigError: no source has one, or its file is unreadable or open to others.
     """
     if bridge.cookie_file:
-        return _from_file(Path(bridge.cookie_file), "bridge.cookie_file")
+        path = Path(bridge.cookie_file)
+        return _from_file(path, "bridge.cookie_file", read_named(path, "bridge.cookie_file"))
     if bridge.cookie:
         return Cookie(bridge.cookie, "environment MONGOOSEIM_BRIDGE_COOKIE")
-    if vm_args and vm_args.cookie:
+    if vm_args and vm_args.cookie is not None:
         return Cookie(vm_args.cookie, f"-setcookie in {bridge.vm_args}", Path(str(bridge.vm_args)))
     for path in _own_files(environ):
-        if path.exists():
-            return _from_file(path, "cookie")
+        try:
+            return _from_file(path, "cookie", read(path, "cookie"))
+        except FileNotFoundError:
+            continue
     remedy = "set bridge.cookie_file, MONGOOSEIM_BRIDGE_COOKIE or bridge.vm_args, or put it into ~/.erlang.cookie"
     raise ConfigError([Problem("", "bridge.cookie_file", "there is no cookie", remedy)])
 
 
 def _own_files(environ: Mapping[str, str]) -> Iterator[Path]:
-    home = Path(environ["HOME"]) if environ.get("HOME") else Path.home()
-    yield home / ".erlang.cookie"
-    yield Path(environ.get("XDG_CONFIG_HOME") or home / ".config") / "erlang" / ".erlang.cookie"
+    own = home(environ)
+    if own is not None:
+        yield own / ".erlang.cookie"
+        yield Path(environ.get("XDG_CONFIG_HOME") or own / ".config") / "erlang" / ".erlang.cookie"
 
 
-def _from_file(path: Path, key: str) -> Cookie:
+def _from_file(path: Path, key: str, data: bytes) -> Cookie:
     if reason := exposed(path, COOKIE_FORBIDDEN):
         raise ConfigError([Problem(str(path), key, f"the cookie file {reason}", f"run: chmod 0400 {path}")])
-    return Cookie(read_secret(path, key), str(path), path)
+    cookie = _COOKIE.fullmatch(data)
+    if not cookie or cookie[1].isspace():
+        raise ConfigError([no_secret(path, key)])
+    return Cookie(Secret(cookie[1].decode()), str(path), path)

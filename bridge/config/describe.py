@@ -5,15 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, get_args
 
 import msgspec
-from msgspec import UNSET, Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from bridge.config.load import env_name, keys
-from bridge.config.model import SECTIONS, Settings
+from bridge.config.model import SECTIONS, Settings, Tls
 from bridge.secret import MASK, Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
+    from bridge.config.access import Access
     from bridge.config.load import Loaded
 
 _EXAMPLES = {
@@ -114,13 +115,44 @@ def _schema_of_secret(kind: type) -> dict[str, object]:
     raise NotImplementedError(kind)
 
 
-def effective(loaded: Loaded) -> list[tuple[str, str, str, str]]:
-    """Every key with its effective value, where it came from and its variable; secrets are masked."""
+def effective(loaded: Loaded, access: Access | None) -> list[tuple[str, str, str, str]]:
+    """Every key with its effective value, where it came from and its variable; secrets are masked.
+
+    Args:
+        loaded: the configuration.
+        access: what was found out from it; None where it cannot be.
+    """
+    settings, origins = _as_used(loaded, access) if access else (loaded.settings, loaded.origins)
+    variables = {key: env_name(key) for key, _, _ in keys() if "[" not in key}
     rows = []
-    for key, value in _values(loaded.settings):
+    for key, value in _values(settings):
         shown = MASK if isinstance(value, Secret) else "" if value is None or value is UNSET else _toml(value)
-        rows.append((key, shown, loaded.origins.get(key, "default"), "" if "[" in key else env_name(key)))
+        rows.append((key, shown, origins.get(key, "default"), variables.get(key, "")))
     return rows
+
+
+def _as_used(loaded: Loaded, access: Access) -> tuple[Settings, Mapping[str, str]]:
+    """The settings and their origins with what is not in the configuration itself: from vm.args, files, this host."""
+    bridge, tls = loaded.settings.bridge, access.tls
+    elsewhere = bridge.vm_args or "default"
+    origins = {"bridge.nodes": elsewhere, "bridge.name": "this host's name", **loaded.origins}
+    origins["bridge.cookie"] = access.cookie.origin
+    if tls:
+        files = {key: str(path) for key in ("cacertfile", "certfile", "keyfile") if (path := getattr(tls, key))}
+        optfile = None if isinstance(bridge.tls, UnsetType) else bridge.tls.optfile
+        used: Tls | UnsetType = Tls(**files, verify=tls.verify, check_hostname=tls.check_hostname, optfile=optfile)
+        source = optfile or (elsewhere if isinstance(bridge.tls, UnsetType) else "default")
+        origins = {**{f"bridge.tls.{key}": source for key in (*files, "verify", "check_hostname")}, **origins}
+    else:
+        used = UNSET
+    bridge = msgspec.structs.replace(
+        bridge,
+        nodes=tuple(f"{entry}:{entry.port}" if entry.port else str(entry) for entry in access.entries),
+        name=str(access.own_name),
+        cookie=access.cookie.secret,
+        tls=used,
+    )
+    return Settings(loaded.settings.service, bridge), origins
 
 
 def _values(settings: Settings) -> Iterator[tuple[str, object]]:

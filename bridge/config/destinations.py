@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import logging
+import re
 import stat
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
+from urllib.parse import urlsplit
 
 from bridge.config.errors import ConfigError, Problem
+from bridge.config.files import exposed, read_secret
 from bridge.config.load import SERVICE
 from bridge.config.model import GA4_ENDPOINT
-from bridge.config.secrets import exposed, read_secret
 from bridge.log import Line
 from bridge.secret import Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from bridge.config.load import Loaded
     from bridge.config.model import BridgeSection
@@ -23,6 +26,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _READABLE_BY_OTHERS: Final = stat.S_IRWXO
+_PLACEHOLDER_ID: Final = re.compile(r"G-(X+|Y+)")
+_PLACEHOLDER_SECRETS: Final = frozenset({"Secret"})
+"""MongooseIM's documentation and our own example have it."""
+_MEASUREMENT_ID: Final = re.compile(r"G-[A-Z0-9]+")
 
 
 class WantedDestination(NamedTuple):
@@ -45,8 +52,11 @@ def destinations(loaded: Loaded, environ: Mapping[str, str]) -> tuple[WantedDest
     problems: list[Problem] = []
     wanted: list[WantedDestination] = []
 
-    def add(key: str, measurement_id: str, sources: Mapping[str, object], endpoint: str) -> None:
-        where = loaded.origins.get(key, "")
+    def add(
+        key: str, measurement_id: str, sources: Mapping[str, object], endpoint: str, *, plain: bool = False
+    ) -> None:
+        where = loaded.origins.get(key, "") or loaded.origins.get(f"{key}.id", "")
+        problems.extend(Problem(where, key, *flaw) for flaw in _flaws(measurement_id, endpoint, plain=plain))
         if any((measurement_id, endpoint) == (other.measurement_id, other.endpoint) for other in wanted):
             twice = f"{measurement_id} is configured twice at the same endpoint"
             problems.append(Problem(where, key, twice, "everything would be counted twice: remove one"))
@@ -69,11 +79,29 @@ def destinations(loaded: Loaded, environ: Mapping[str, str]) -> tuple[WantedDest
             "api_secret_file": section.api_secret_file,
             "api_secret_env": section.api_secret_env,
         }
-        add(f"bridge.destinations[{number}]", section.measurement_id, sources, section.endpoint)
+        key, plain = f"bridge.destinations[{number}]", section.allow_plain_http
+        add(key, section.measurement_id, sources, section.endpoint, plain=plain)
     if problems:
         raise ConfigError(problems)
     _warn_of_inline_secrets(loaded)
     return tuple(wanted)
+
+
+def _flaws(measurement_id: str, endpoint: str, *, plain: bool) -> Iterator[tuple[str, str]]:
+    """What is wrong with a destination, and what to do, as far as it can be seen without its secret."""
+    if _PLACEHOLDER_ID.fullmatch(measurement_id):
+        yield f"{measurement_id} is a placeholder", "GA4 shows the id of your property at Admin, Data streams"
+    if not plain and endpoint.lower().startswith("http://") and not loopback(endpoint):
+        yield "the API secret would travel unencrypted", "use https, or set allow_plain_http = true for this endpoint"
+
+
+def loopback(url: str) -> bool:
+    """Whether a URL leads to this machine."""
+    try:
+        name = urlsplit(url).hostname or ""
+        return name == "localhost" or ip_address(name).is_loopback
+    except ValueError:
+        return False
 
 
 def location(bridge: BridgeSection) -> tuple[str | None, str | None, str | None]:
@@ -86,14 +114,7 @@ def _warn_of_inline_secrets(loaded: Loaded) -> None:
     """A configuration file that holds a secret itself is a file with a secret."""
     inline = [key for key, origin in loaded.origins.items() if _is_secret(key) and origin.startswith(f"{loaded.file}:")]
     if inline and loaded.file and (reason := exposed(loaded.file, _READABLE_BY_OTHERS)):
-        log.warning(
-            Line(
-                "secret_file_exposed",
-                key=", ".join(inline),
-                problem=f"{loaded.file} {reason}",
-                remedy=f"run: chmod 0400 {loaded.file}",
-            )
-        )
+        _warn_exposed(", ".join(inline), loaded.file, reason)
 
 
 def _is_secret(key: str) -> bool:
@@ -108,20 +129,25 @@ def _secret(loaded: Loaded, environ: Mapping[str, str], key: str, sources: Mappi
         where = loaded.origins.get(f"{key}.id", loaded.origins.get(key, ""))
         raise ConfigError([Problem(where, key, what, f"give one of {names}")])
     ((name, value),) = given.items()
+    full, where = f"{key}.{name}", loaded.origins.get(f"{key}.{name}", "")
     if isinstance(value, Secret):
-        return value
-    if name.endswith("_env"):
-        text = environ.get(str(value), "").strip()
-        if not text:
-            where = loaded.origins.get(f"{key}.{name}", "")
-            unset = f"the variable {value} is not set"
-            raise ConfigError([Problem(where, f"{key}.{name}", unset, "it should hold the API secret")])
-        return Secret(text)
-    path = Path(str(value))
-    if reason := exposed(path, _READABLE_BY_OTHERS):
-        log.warning(
-            Line(
-                "secret_file_exposed", key=f"{key}.{name}", problem=f"{path} {reason}", remedy=f"run: chmod 0400 {path}"
-            )
-        )
-    return read_secret(path, f"{key}.{name}")
+        secret = value
+    elif name.endswith("_env"):
+        secret = Secret(environ.get(str(value), "").strip())
+        if not secret or not secret.reveal().isprintable():
+            what = f"the variable {value} {'does not hold one line of text' if secret else 'is not set'}"
+            raise ConfigError([Problem(where, full, what, "it should hold the API secret")])
+    else:
+        path = Path(str(value))
+        secret = read_secret(path, full)
+        if reason := exposed(path, _READABLE_BY_OTHERS):
+            _warn_exposed(full, path, reason)
+    if secret.reveal() in _PLACEHOLDER_SECRETS or _MEASUREMENT_ID.fullmatch(secret.reveal()):
+        what = "is a placeholder or a measurement id where the API secret should be"
+        remedy = "GA4 shows it at Admin, Data streams, Measurement Protocol API secrets"
+        raise ConfigError([Problem(where, full, what, remedy)])
+    return secret
+
+
+def _warn_exposed(key: str, path: Path, reason: str) -> None:
+    log.warning(Line("secret_file_exposed", key=key, problem=f"{path} {reason}", remedy=f"run: chmod 0400 {path}"))

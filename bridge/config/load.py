@@ -17,19 +17,28 @@ import msgspec
 from msgspec import Struct
 
 from bridge.config.errors import ConfigError, Problem
+from bridge.config.files import home, read, read_named
 from bridge.config.model import ENVIRONMENT_ONLY, SECTIONS, BridgeSection, ServiceSection, Settings
 from bridge.secret import Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 ENV_PREFIX: Final = "MONGOOSEIM_BRIDGE_"
 DEFAULT_FILE: Final = Path("/etc/mongooseim-bridge/config.toml")
 SERVICE: Final = "services.service_mongoose_system_metrics"
+DO_NOT_TRACK: Final = "DO_NOT_TRACK"
+COOKIE: Final = "bridge.cookie"
+SHORTEST_PERIOD: Final = 60_000
+"""A shorter one was probably meant in seconds."""
 
 _HEADER: Final = re.compile(r"\s*\[(?P<many>\[)?(?P<name>[^\[\]#]+)\]")
 _KEY: Final = re.compile(r"\s*(?P<name>[\w.\-\"' ]+?)\s*=")
 _SYSTEMD: Final = {"bridge.state_dir": "STATE_DIRECTORY", "bridge.log_dir": "LOGS_DIRECTORY"}
+_ALIKE: Final = 0.83
+"""How alike (difflib's ratio) two names are of which one is the other misspelt: two letters of six exchanged."""
+_SERVICE_LINK: Final = re.compile(r"(\w+_)?SERVICE_(HOST|PORT\w*)|(\w+_)?PORT(_\d+_(TCP|UDP|SCTP)\w*)?")
+"""What Kubernetes sets, behind the prefix, in every pod beside a service whose name begins with mongooseim-bridge."""
 _StructT = TypeVar("_StructT", bound=Struct)
 
 
@@ -44,6 +53,15 @@ class Loaded:
     def is_set(self, key: str) -> bool:
         """Whether `key` ("bridge.nodes") was given anywhere, as opposed to defaulted."""
         return key in self.origins
+
+    @property
+    def doubts(self) -> tuple[Problem, ...]:
+        """What can be used, but is hardly meant."""
+        key, period = f"{SERVICE}.periodic_report", self.settings.service.periodic_report
+        if period >= SHORTEST_PERIOD:
+            return ()
+        what, remedy = f"a report every {period} ms", "the unit is the millisecond: 20 minutes are 1_200_000"
+        return (Problem(self.origins[key], key, what, remedy),)
 
 
 def env_name(key: str) -> str:
@@ -63,10 +81,14 @@ def load(file: Path | None, environ: Mapping[str, str], options: Mapping[str, ob
     Raises:
         ConfigError: with every problem of every key.
     """
-    path = file or (Path(environ[ENV_PREFIX + "CONFIG"]) if environ.get(ENV_PREFIX + "CONFIG") else None)
-    if path is None and DEFAULT_FILE.exists():
-        path = DEFAULT_FILE
-    reader = _Reader(environ, options, *_read(path))
+    given = file or environ.get(ENV_PREFIX + "CONFIG", "").strip()
+    path: Path | None = Path(given or DEFAULT_FILE)
+    try:
+        data = read_named(Path(given), "--config") if given else read(DEFAULT_FILE)
+    except FileNotFoundError:
+        path, data = None, b""
+    reader = _Reader(environ, options, *_parse(path, data))
+    reader.check_names()
     service = reader.section(ServiceSection, SERVICE)
     bridge = reader.section(BridgeSection, "bridge")
     if reader.problems:
@@ -74,20 +96,13 @@ def load(file: Path | None, environ: Mapping[str, str], options: Mapping[str, ob
     return Loaded(Settings(service=service, bridge=bridge), reader.origins, path)
 
 
-def _read(path: Path | None) -> tuple[Source, dict[str, object]]:
-    if path is None:
-        return Source("", {}), {}
+def _parse(path: Path | None, data: bytes) -> tuple[Source, dict[str, object]]:
     try:
-        text = path.read_text(encoding="utf-8")
-        return Source.read(str(path), text), tomllib.loads(text)
-    except OSError as error:
-        raise ConfigError(
-            [Problem(str(path), "", f"cannot be read: {error.strerror}", "name another with --config")]
-        ) from error
+        text = data.decode("utf-8-sig")
+        return Source.read(str(path or ""), text), tomllib.loads(text)
     except UnicodeDecodeError as error:
-        raise ConfigError(
-            [Problem(str(path), "", f"is not UTF-8 text (byte {error.start})", "save it as UTF-8")]
-        ) from error
+        what, remedy = f"is not UTF-8 text (byte {error.start})", "save it as UTF-8"
+        raise ConfigError([Problem(str(path), "", what, remedy)]) from error
     except tomllib.TOMLDecodeError as error:
         what, remedy = f"is not valid TOML: {error}", "a string needs quotes, a table a header like [bridge]"
         raise ConfigError([Problem(str(path), "", what, remedy)]) from error
@@ -144,16 +159,36 @@ class _Reader:
     def section(self, cls: type[_StructT], path: str) -> _StructT:
         table: object = self.root
         for name in path.split("."):
-            if isinstance(table, dict):
-                self._misspelt_section(name, table)
-                table = table.get(name, {})
+            table = table.get(name, {}) if isinstance(table, dict) else table
         return self._struct(cls, table, path) or cls()
 
-    def _misspelt_section(self, name: str, table: Mapping[str, object]) -> None:
-        if name in table:
-            return
-        for other in difflib.get_close_matches(name, table, n=1, cutoff=0.8):
-            self._problem(other, "unknown section", f"did you mean {name!r}?")
+    def check_names(self) -> None:
+        """Find variables and keys that resemble ours: whoever has misspelt a refusal must not be reported about."""
+        known = {DO_NOT_TRACK, ENV_PREFIX + "CONFIG", *(env_name(key) for key, _, _ in keys() if "[" not in key)}
+        for name in self.environ.keys() - known:
+            ours = name.upper().startswith(ENV_PREFIX)
+            if ours and _SERVICE_LINK.fullmatch(name.removeprefix(ENV_PREFIX)):
+                continue
+            alike = any(part in name.upper() for part in ("MONGOOSE", "BRIDGE", "TRACK", "DO_NOT"))
+            near = _nearest(name.upper(), known) if alike else None
+            if ours or near:
+                remedy = f"did you mean {near}?" if near else "docs/configuration.md has all variables; unset it"
+                self.problems.append(Problem(f"environment {name}", "", "is not a variable of the bridge", remedy))
+        self._check_table(self.root, "")
+
+    def _check_table(self, table: Mapping[str, object], path: str) -> None:
+        for name, value in table.items():
+            key = f"{path}.{name}".lstrip(".")
+            if key in SECTIONS:
+                continue
+            if meant := _misplaced(name, value, path):
+                self._problem(key, "is not read there", f"did you mean {meant}?")
+            elif isinstance(value, dict):
+                self._check_table(value, key)
+            elif isinstance(value, list):
+                for number, item in enumerate(value):
+                    if isinstance(item, dict):
+                        self._check_table(item, f"{key}[{number}]")
 
     def _struct(self, cls: type[_StructT], table: object, path: str) -> _StructT | None:
         if not isinstance(table, dict):
@@ -161,7 +196,7 @@ class _Reader:
             return None
         fields = {field.name: field for field in msgspec.structs.fields(cls)}
         for name in table.keys() - fields.keys():
-            near = difflib.get_close_matches(name, fields, n=1)
+            near = difflib.get_close_matches(name.lower(), fields, n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(fields)}"
             self._problem(f"{path}.{name}", "unknown key", hint)
         values: dict[str, object] = {}
@@ -193,27 +228,66 @@ class _Reader:
     def _leaf(self, kind: object, table: Mapping[str, object], key: str, values: dict[str, object]) -> None:
         name = key.rpartition(".")[2]
         variable = env_name(key)
+        set_by_systemd = _SYSTEMD.get(key, "")
+        value: object
         if key in self.options:
-            value, origin, strict = self.options[key], "option", True
-        elif "[" not in key and variable in self.environ:
-            value, origin, strict = _from_text(self.environ[variable], kind), f"environment {variable}", False
+            value, origin = self.options[key], "option"
+        elif "[" not in key and (text := self.environ.get(variable, "")).strip():
+            # A mounted or piped value has a line's end; the blanks of a cookie belong to it.
+            text = text.strip("\r\n" if key == COOKIE else None)
+            value, origin = _from_text(text, kind), f"environment {variable}"
         elif name in table and key in ENVIRONMENT_ONLY:
             self._problem(key, f"is taken from {variable} only", f"use {ENVIRONMENT_ONLY[key]} instead")
             return
         elif name in table:
-            value, origin, strict = table[name], self.source.place(key), True
-        elif self.environ.get(_SYSTEMD.get(key, "")):
-            value, origin, strict = self.environ[_SYSTEMD[key]], f"environment {_SYSTEMD[key]}", False
+            value, origin = table[name], self.source.place(key)
+        elif text := self.environ.get(set_by_systemd, ""):
+            value, origin = text.partition(":")[0], f"environment {set_by_systemd}"  # several are parted by colons
         else:
             return
         try:
-            values[name] = msgspec.convert(value, kind, strict=strict, dec_hook=_decode)
+            strict = not origin.startswith("environment ")
+            values[name] = msgspec.convert(self._text(value, kind, key), kind, strict=strict, dec_hook=_decode)
             self.origins[key] = origin
         except msgspec.ValidationError as error:
             self.problems.append(Problem(origin, key, _reason(error, kind)))
 
+    def _text(self, value: object, kind: object, key: str) -> object:
+        """A value as it is meant: the case of a choice and ~ for the home directory are the operator's.
+
+        Raises:
+            msgspec.ValidationError: a text has what none may have: GA4 and nodes take it without a word, and fail.
+        """
+        if isinstance(value, list | tuple):
+            return [self._text(item, kind, key) for item in value]
+        if not isinstance(value, str):
+            return value
+        if not value.isprintable():
+            raise msgspec.ValidationError("holds a line break or another character that cannot be printed")
+        if value != value.strip() and key != COOKIE:
+            raise msgspec.ValidationError("begins or ends with a blank")
+        if value.startswith("~/") and (own := home(self.environ)):
+            return str(own / value[2:])
+        return value.lower() if _choices(kind) else value
+
     def _problem(self, key: str, what: str, remedy: str = "") -> None:
         self.problems.append(Problem(self.source.place(key), key, what, remedy))
+
+
+def _nearest(name: str, known: Iterable[str]) -> str | None:
+    return next(iter(difflib.get_close_matches(name, known, n=1, cutoff=_ALIKE)), None)
+
+
+def _misplaced(name: str, value: object, path: str) -> str | None:
+    """What was meant by a name outside our sections; None for what is MongooseIM's."""
+    plain = name.lower().replace("-", "_")
+    if "system_metrics" in plain or _nearest(plain, [SERVICE.partition(".")[2]]):
+        return f"[{SERVICE}]"
+    if path in {"", "services", "modules"} and _nearest(plain, ["bridge"]):
+        return "[bridge]"
+    # Exometer has a section called report.
+    near = _nearest(plain, ServiceSection.__struct_fields__) if not isinstance(value, list) else None
+    return None if near == "report" and isinstance(value, dict) else near and f"{near} in [{SERVICE}]"
 
 
 def _nested(kind: object) -> tuple[type[Struct] | None, bool]:

@@ -21,6 +21,7 @@ def Doc(text: str) -> Meta:  # noqa: N802 - reads as part of the annotation
 
 
 Milliseconds = Annotated[int, Meta(ge=1, le=31_536_000_000)]
+FromNow = Annotated[int, Meta(ge=0, le=31_536_000_000)]
 Port = Annotated[int, Meta(ge=1, le=65_535)]
 Path = Annotated[str, Meta(min_length=1)]
 Country = Annotated[str, Meta(pattern="^[A-Z]{2}$")]
@@ -40,7 +41,7 @@ class TrackingId(Struct, frozen=True, forbid_unknown_fields=True):
 class ServiceSection(Struct, frozen=True, forbid_unknown_fields=True):
     """`[services.service_mongoose_system_metrics]`, MongooseIM's own section."""
 
-    initial_report: Annotated[Milliseconds, Doc("Time from the start to the first report, in ms.")] = 300_000
+    initial_report: Annotated[FromNow, Doc("Time from the start to the first report, in ms.")] = 300_000
     periodic_report: Annotated[Milliseconds, Doc("Time between reports, in ms.")] = 10_800_000
     report: Annotated[
         bool | UnsetType,
@@ -57,6 +58,9 @@ class Destination(Struct, frozen=True, forbid_unknown_fields=True):
     api_secret_file: Annotated[Path | None, Doc("File that holds the API secret.")] = None
     api_secret_env: Annotated[Path | None, Doc("Environment variable that holds the API secret.")] = None
     endpoint: Annotated[str, Doc("Where to post: GA4's global or EU endpoint, or a relay.")] = GA4_ENDPOINT
+    allow_plain_http: Annotated[bool, Doc("Send the API secret and the events unencrypted to an http:// endpoint.")] = (
+        False
+    )
 
 
 class Location(Struct, frozen=True, forbid_unknown_fields=True):
@@ -88,6 +92,10 @@ class Health(Struct, frozen=True, forbid_unknown_fields=True):
 class BridgeSection(Struct, frozen=True, forbid_unknown_fields=True):
     """`[bridge]`: everything that MongooseIM's own section does not know."""
 
+    report: Annotated[
+        bool | UnsetType,
+        Doc("Consent for the bridge alone; beats report of MongooseIM's section, which its own reporter reads too."),
+    ] = UNSET
     nodes: Annotated[
         tuple[str, ...], Meta(min_length=1), Doc("Where to enter the cluster (name@host or name@host:port).")
     ] = ("mongooseim@localhost",)

@@ -70,9 +70,12 @@ def _checked(proxy: Secret, origin: str) -> Secret:
     try:
         parts = urlsplit(proxy.reveal())
         usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+        # A password with one of / ? # ends the host where nobody meant it to, and part of it would be taken for a port.
+        usable = usable and parts.path in {"", "/"} and not (parts.query or parts.fragment)
     except ValueError:
         usable = False
-    if not usable:
-        # Not quoted: it may hold a password.
-        raise DestinationError(f"{origin} is not an http or https address", "give http://host:port")
+    if not usable or not proxy.reveal().isprintable():
+        # Neither quoted nor chained: it may hold a password.
+        remedy = "give http://host:port; in a user or a password write %23 for #, %2F for /, %3F for ?, %40 for @"
+        raise DestinationError(f"{origin} is not an http or https address", remedy) from None
     return proxy

@@ -18,7 +18,7 @@ from bridge.delivery.destination import Answer
 from bridge.delivery.errors import CONNECTION, HOST, PROXY, TLS, DestinationError, Unresolvable
 from bridge.delivery.failures import failure, timed_out
 from bridge.delivery.proxies import proxy_for, shown
-from bridge.secret import MASK
+from bridge.secret import MASK, Secret
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from bridge.delivery.destination import Request
-    from bridge.secret import Secret
 
 CONNECT_SECONDS: Final = 5.0
 TOTAL_SECONDS: Final = 15.0
@@ -90,6 +89,14 @@ class Sender:
         self._transports.clear()
         self._ways.clear()
 
+    def check(self, url: str) -> None:
+        """Find out before anything is sent whether an endpoint can be posted to, and the proxy to it can be used.
+
+        Raises:
+            DestinationError: HTTP requests cannot be made with them.
+        """
+        self._way(Secret(url))
+
     async def send(self, request: Request, seconds: float, observe: Callable[[str], None] | None = None) -> Answer:
         """One exchange.
 
@@ -138,12 +145,21 @@ class Sender:
                     proxy=self._httpx_proxy(proxy) if proxy else None,
                     limits=httpx.Limits(keepalive_expiry=_IDLE_SECONDS),
                 )
-            self._ways[url] = _Way(httpx.URL(url.reveal()), self._transports[proxy], proxy)
+            self._ways[url] = _Way(_url(url, "the endpoint"), self._transports[proxy], proxy)
         return self._ways[url]
 
     def _httpx_proxy(self, proxy: Secret) -> httpx.Proxy:
-        url = proxy.reveal()
-        return httpx.Proxy(url, ssl_context=self._tls if url.startswith("https:") else None)
+        url = _url(proxy, "the proxy")
+        return httpx.Proxy(url, ssl_context=self._tls if url.scheme == "https" else None)
+
+
+def _url(text: Secret, whose: str) -> httpx.URL:
+    try:
+        return httpx.URL(text.reveal())
+    except httpx.InvalidURL:
+        # Neither quoted nor chained: it may hold a password.
+        what, remedy = f"no HTTP request can be made to the address of {whose}", "check its host and port"
+        raise DestinationError(what, remedy) from None
 
 
 class _Way:

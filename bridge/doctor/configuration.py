@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bridge.config.errors import ConfigError
-from bridge.config.secrets import exposed
+from bridge.config.files import exposed
 from bridge.delivery.errors import DestinationError
-from bridge.delivery.proxies import proxy_for
 from bridge.doctor.steps import CONFIGURATION, Section, Sheet
 
 if TYPE_CHECKING:
@@ -74,8 +73,6 @@ def _destinations(sheet: Sheet, installation: Installation) -> None:
     try:
         destinations = installation.destinations
         installation.sender()
-        for destination in destinations:
-            proxy_for(destination.endpoint, installation.settings.bridge.proxy, installation.environ)
     except (ConfigError, DestinationError) as error:
         sheet.failed("destinations", error)
         return

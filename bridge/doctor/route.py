@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 from email.utils import parsedate_to_datetime
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
+from bridge.config.destinations import loopback
 from bridge.delivery.destination import Request
 from bridge.delivery.errors import (
     ANSWER,
@@ -85,7 +85,7 @@ async def examine_route(
             sheet.failed(phase, ProxyFailed(destination.peer, "407 Proxy Authentication Required"))
             sheet.skip_rest(f"not tried after the failure of: {phase}")
             return
-        if phase == TLS and plain and not _loopback(destination.endpoint):
+        if phase == TLS and plain and not loopback(destination.endpoint):
             advice = "give an https endpoint, unless the network is yours"
             sheet.warning(TLS, "http: the API secret and the reports travel unencrypted", advice)
         elif words[phase]:
@@ -98,14 +98,6 @@ async def examine_route(
         sheet.warning(ANSWER, f"it answers with status {answer.status}", advice)
     _clock(sheet, answer)
     await _validator(installation, destination, sender, facts, sheet)
-
-
-def _loopback(endpoint: str) -> bool:
-    name = urlsplit(endpoint).hostname or ""
-    try:
-        return ip_address(name).is_loopback
-    except ValueError:
-        return name == "localhost"
 
 
 def _clock(sheet: Sheet, answer: Answer) -> None:

@@ -213,9 +213,7 @@ class Service:
         try:
             new = self._installation.reload()
             changed = changes(self._installation, new)
-            # A CA file may have been renewed under its old name.
-            renew = bool(changed & {"bridge.ca_file", "bridge.proxy"}) or bool(new.settings.bridge.ca_file)
-            sender = new.sender() if renew else self._sender
+            sender = new.sender() if changed & {"bridge.ca_file", "bridge.proxy", "destinations"} else self._sender
         except Exception as error:
             if not isinstance(error, BridgeError):
                 log.exception(Line("reload_failed", kept="the previous configuration"))
@@ -251,7 +249,9 @@ def changes(old: Installation, new: Installation) -> frozenset[str]:
     }
     parts = {
         "cookie": (old.access.cookie.secret, new.access.cookie.secret),
-        "bridge.tls": (old.access.tls, new.access.tls),
+        "bridge.tls": ((old.access.tls, old.access.tls_files), (new.access.tls, new.access.tls_files)),
+        "bridge.nodes": (old.access.entries, new.access.entries),
+        "bridge.ca_file": (old.ca_contents, new.ca_contents),
         "destinations": (old.destinations, new.destinations),
     }
     return frozenset(changed | {key for key, (before, after) in parts.items() if before != after})

@@ -1,6 +1,9 @@
 """The cookie comes from the strongest source, from files that nobody else can read, and is never shown."""
 
-from pathlib import Path
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
@@ -10,6 +13,11 @@ from bridge.config.errors import ConfigError
 from bridge.config.model import BridgeSection
 from bridge.config.vm_args import read_vm_args
 from bridge.secret import Secret
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.config.conftest import Erl
 
 
 @pytest.fixture
@@ -54,7 +62,7 @@ def test_open_files_are_refused_with_the_remedy(tmp_path: Path, home: dict[str, 
     assert "monster" not in str(caught.value)
 
 
-@pytest.mark.parametrize("content", [b"", b"  \n", b"two\nlines", b"\xff\xfe", b"x" * 5000])
+@pytest.mark.parametrize("content", [b"", b"  \n", b"two\nlines", b"\xff\xfe", b"x" * 256, b"x" * 5000])
 def test_a_file_that_holds_no_cookie_is_refused(tmp_path: Path, home: dict[str, str], content: bytes) -> None:
     path = tmp_path / "cookie"
     path.write_bytes(content)
@@ -63,32 +71,25 @@ def test_a_file_that_holds_no_cookie_is_refused(tmp_path: Path, home: dict[str, 
         find_cookie(BridgeSection(cookie_file=str(path)), None, home)
 
 
+@pytest.mark.parametrize("content", ["abc ", " abc", "a b c\r\n", "abc  \n \n", "abc\n"])
+def test_blanks_belong_to_a_cookie_as_erlang_reads_its_file(
+    tmp_path: Path, home: dict[str, str], content: str, erl: Erl
+) -> None:
+    cookie_file(tmp_path / ".erlang.cookie", content)
+    node, cookie = erl("-sname", "blanks@localhost", home=tmp_path)
+    assert node == "blanks@localhost"
+    assert find_cookie(BridgeSection(), None, home).secret.reveal() == cookie
+
+
+def test_a_cookie_comes_out_of_a_pipe_too(home: dict[str, str]) -> None:
+    ours, theirs = os.pipe()
+    os.write(theirs, b"piped\n")
+    os.close(theirs)
+    found = find_cookie(BridgeSection(cookie_file=f"/dev/fd/{ours}"), None, home)
+    os.close(ours)
+    assert found.secret.reveal() == "piped"
+
+
 def test_no_cookie_anywhere_names_all_the_places(home: dict[str, str]) -> None:
     with pytest.raises(ConfigError, match=r"cookie_file.*MONGOOSEIM_BRIDGE_COOKIE.*vm_args.*\.erlang\.cookie"):
         find_cookie(BridgeSection(), None, home)
-
-
-def test_vm_args_of_an_installation_are_understood(tmp_path: Path) -> None:
-    (tmp_path / "vm.args").write_text(
-        "## Name of the node\n-sname mongooseim@localhost\n\n-setcookie mongooseim\n+K true\n-kernel net_ticktime 60\n"
-    )
-    (tmp_path / "vm.dist.args").write_text(
-        "# -kernel inet_dist_listen_min 30000\n-proto_dist inet_tls\n-ssl_dist_opt x\n"
-    )
-    parsed = read_vm_args(tmp_path / "vm.args")
-    assert (parsed.node, parsed.cookie, parsed.tls) == ("mongooseim@localhost", Secret("mongooseim"), True)
-    assert "mongooseim" not in repr(parsed.cookie)
-
-
-def test_a_name_without_host_gets_this_host_as_in_mongooseimctl(tmp_path: Path) -> None:
-    (tmp_path / "vm.args").write_text("-sname mongooseim\n")
-    node = read_vm_args(tmp_path / "vm.args").node
-    assert node is not None
-    assert node.startswith("mongooseim@")
-    assert "." not in node
-
-
-def test_a_broken_vm_args_is_a_clear_error(tmp_path: Path) -> None:
-    (tmp_path / "vm.args").write_text('-setcookie "open\n')
-    with pytest.raises(ConfigError, match=r"vm\.args"):
-        read_vm_args(tmp_path / "vm.args")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
+import trustme
 
-from bridge.app import Installation
 from bridge.config.access import access, default_name
 from bridge.config.destinations import destinations
 from bridge.config.errors import ConfigError
@@ -15,6 +16,7 @@ from bridge.delivery.ga4 import GLOBAL_ENDPOINT
 from bridge.erlang.names import NodeName
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 EU = "https://region1.google-analytics.com/mp/collect"
@@ -44,13 +46,12 @@ def test_entries_cookie_and_own_name_are_found(tmp_path: Path, environ: dict[str
     assert "monster" not in repr(found)
 
 
-def test_vm_args_of_the_installation_give_node_cookie_and_epmd_port(tmp_path: Path) -> None:
+def test_vm_args_of_the_installation_give_node_port_and_cookie(tmp_path: Path) -> None:
     vm_args = tmp_path / "vm.args"
     vm_args.write_text("-sname mim@localhost\n-setcookie monster\n-erl_epmd_port 4000\n")
     found = access(loaded(tmp_path, f'[bridge]\nvm_args = "{vm_args}"\n'), {"HOME": str(tmp_path)})
-    assert [str(entry) for entry in found.entries] == ["mim@localhost"]
+    assert found.entries == (NodeName("mim", "localhost", 4000),)
     assert found.cookie.secret.reveal() == "monster"
-    assert found.epmd_port == 4000
 
 
 def test_nodes_that_are_named_beat_vm_args(tmp_path: Path) -> None:
@@ -135,8 +136,24 @@ def test_no_destination_is_fine(tmp_path: Path) -> None:
             ("destinations[0].api_secret_file", "cannot be read"),
         ),
         (
-            '[[bridge.destinations]]\nmeasurement_id = "G-AAAA"\napi_secret = "hush"\nendpoint = "ftp://x"',
-            ("destinations[0]", "endpoint"),
+            '[[bridge.destinations]]\nmeasurement_id = "G-XXXX"\napi_secret = "hush"',
+            ("destinations[0]", "G-XXXX is a placeholder"),
+        ),
+        (
+            '[[bridge.destinations]]\nmeasurement_id = "G-AAAA"\napi_secret = "G-1A2B3C4D"',
+            ("destinations[0].api_secret", "measurement id"),
+        ),
+        (
+            '[services.service_mongoose_system_metrics]\ntracking_id.id = "G-AAAA"\ntracking_id.secret = "Secret"',
+            ("tracking_id.secret", "placeholder"),
+        ),
+        (
+            '[[bridge.destinations]]\nmeasurement_id = "G-AAAA"\napi_secret = "hush"\nendpoint = "HTTP://relay/x"',
+            ("destinations[0]", "unencrypted", "allow_plain_http"),
+        ),
+        (
+            '[[bridge.destinations]]\nmeasurement_id = "G-AAAA"\napi_secret_env = "TWO_LINES"',
+            ("destinations[0].api_secret_env", "one line"),
         ),
         (
             '[[bridge.destinations]]\nmeasurement_id = "G-AAAA"\napi_secret = "hush"\n' * 2,
@@ -147,14 +164,27 @@ def test_no_destination_is_fine(tmp_path: Path) -> None:
 def test_a_destination_that_cannot_be_used_is_told_with_its_key(
     tmp_path: Path, text: str, words: tuple[str, ...]
 ) -> None:
-    path = tmp_path / "bridge.toml"
-    path.write_text(text)
     with pytest.raises(ConfigError) as caught:
-        _ = Installation(path, {}, {}).destinations
+        destinations(loaded(tmp_path, text), {"TWO_LINES": "hush\nhush\n"})
     (problem,) = caught.value.problems
     for word in words:
         assert word in str(problem)
     assert "hush" not in str(problem)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        'endpoint = "http://127.0.0.1:8080/mp/collect"',
+        'endpoint = "http://[::1]:8080/mp/collect"',
+        'endpoint = "http://localhost/mp/collect"',
+        'endpoint = "http://relay/mp/collect"\nallow_plain_http = true',
+    ],
+)
+def test_plain_http_is_fine_on_this_machine_and_where_it_is_allowed(tmp_path: Path, more: str) -> None:
+    text = f'[[bridge.destinations]]\nmeasurement_id = "G-AAAA"\napi_secret_env = "GA4"\n{more}'
+    (found,) = destinations(loaded(tmp_path, text), {"GA4": "hush\n"})
+    assert found.secret.reveal() == "hush"
 
 
 def test_a_secret_file_that_others_can_read_gets_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -201,6 +231,17 @@ def test_tls_files_that_cannot_be_used_are_told(
         assert word in str(caught.value)
 
 
+def test_renewed_tls_files_are_other_access(tmp_path: Path, environ: dict[str, str]) -> None:
+    ca = trustme.CA()
+    path = tmp_path / "ca.pem"
+    ca.cert_pem.write_to_path(path)
+    text = f'[bridge.tls]\ncacertfile = "{path}"\n'
+    old = access(loaded(tmp_path, text), environ)
+    assert access(loaded(tmp_path, text), environ) == old
+    trustme.CA().cert_pem.write_to_path(path)
+    assert access(loaded(tmp_path, text), environ) != old
+
+
 @pytest.mark.parametrize(("mode", "warned"), [(0o644, True), (0o600, False), (0o640, False)])
 def test_a_configuration_file_that_holds_a_secret_is_checked_too(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, mode: int, *, warned: bool
@@ -217,3 +258,35 @@ def test_an_open_file_without_a_secret_is_fine(tmp_path: Path, caplog: pytest.Lo
     text = '[[bridge.destinations]]\nmeasurement_id = "G-AAAA"\napi_secret_env = "GA4"\n'
     assert len(destinations(loaded(tmp_path, text), {"GA4": "hush"})) == 1
     assert caplog.text == ""
+
+
+@pytest.fixture
+def nobody(closed: Path) -> Iterator[Path]:
+    """Become a user without a name, a home, and any right to the directory."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root, to become somebody else")
+    os.setresuid(12345, 12345, 0)
+    yield closed
+    os.setresuid(0, 0, 0)
+
+
+@pytest.mark.parametrize("variable", ["HOME", "MONGOOSEIM_BRIDGE_COOKIE_FILE", "MONGOOSEIM_BRIDGE_VM_ARGS"])
+def test_what_only_another_user_can_read_is_one_problem_that_says_so(nobody: Path, variable: str) -> None:
+    environ = {"HOME": str(nobody) if variable == "HOME" else "/", variable: str(nobody / "file")}
+    with pytest.raises(ConfigError, match="Permission denied; run as a user who may read it"):
+        access(load(None, environ, {}), environ)
+
+
+def test_a_user_without_a_home_has_no_cookie_of_its_own(nobody: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HOME", raising=False)
+    with pytest.raises(ConfigError, match="there is no cookie"):
+        access(load(None, {}, {}), {})
+    with pytest.raises(ConfigError, match=r"--config: cannot be read: Permission denied"):
+        load(nobody / "bridge.toml", {}, {})
+
+
+@pytest.fixture
+def closed(tmp_path: Path) -> Path:
+    """A directory that only its owner enters."""
+    tmp_path.chmod(0o700)
+    return tmp_path

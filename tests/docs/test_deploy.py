@@ -78,7 +78,8 @@ def test_the_unit_and_the_bridge_mean_the_same(tmp_path: Path) -> None:
     environ = {name: str(secret) for name in variables}
     environ |= {"STATE_DIRECTORY": "/var/lib/x", "LOGS_DIRECTORY": "/var/log/x", "HOME": str(tmp_path)}
     file = tmp_path / "config.toml"
-    file.write_text(re.findall(r"```toml\n(.*?)```", (DEPLOY / "systemd.md").read_text(), re.DOTALL)[0])
+    (text, *_) = re.findall(r"```toml\n(.*?)```", (DEPLOY / "systemd.md").read_text(), re.DOTALL)
+    file.write_text(text.replace("G-XXXX", "G-ABCD"))
     loaded = load(file, environ, {})
     assert loaded.settings.bridge.state_dir == "/var/lib/x"
     assert loaded.settings.bridge.log_dir == f"/var/log/{settings['LogsDirectory'][0]}"
@@ -103,7 +104,7 @@ def manifests() -> dict[str, Any]:
 @pytest.fixture
 def loaded(manifests: dict[str, Any], tmp_path: Path) -> Loaded:
     file = tmp_path / "config.toml"
-    file.write_text(manifests["ConfigMap"]["data"]["config.toml"])
+    file.write_text(manifests["ConfigMap"]["data"]["config.toml"].replace("G-XXXX", "G-ABCD"))
     return load(file, {}, {})
 
 
@@ -132,7 +133,7 @@ def test_the_configuration_of_the_manifests_is_one_that_the_bridge_takes(loaded:
     reach = access(again, environ)
     assert [(entry.long, entry.port) for entry in reach.entries] == [(True, 9100)] * 2
     assert str(reach.own_name) == "mongooseim_bridge@mongooseim-bridge.default.svc.cluster.local"
-    assert [one.measurement_id for one in destinations(again, environ)] == ["G-XXXX"]
+    assert [one.measurement_id for one in destinations(again, environ)] == ["G-ABCD"]
 
 
 def test_every_path_lies_in_the_right_volume(loaded: Loaded, manifests: dict[str, Any]) -> None:

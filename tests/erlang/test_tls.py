@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 import trustme
 
-from bridge.config.tls_args import from_optfile, from_words
+from bridge.config.errors import ConfigError
+from bridge.config.tls import from_optfile, from_words
 from bridge.erlang import TlsOptions, dial
 from bridge.erlang.errors import (
     BadCookie,
@@ -251,6 +252,13 @@ def test_an_optfile_counts_in_place_of_the_words(tmp_path):
     assert from_words(words) == TlsOptions(cacertfile=Path('/ca "x".pem'), verify=False, check_hostname=False)
 
 
+def test_the_first_of_several_certificates_of_an_optfile_is_ours(tmp_path):
+    path = tmp_path / "opts"
+    pairs = '#{certfile => "/c.pem", keyfile => "/c" ".key", password => "hush"}, #{certfile => "/other.pem"}'
+    path.write_text(f'[{{client, [{{certs_keys, [{pairs}]}}, {{cacertfile, "/ca.pem"}}]}}].')
+    assert from_optfile(path) == TlsOptions(Path("/ca.pem"), Path("/c.pem"), Path("/c.key"), password=Secret("hush"))
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -261,14 +269,14 @@ def test_an_optfile_counts_in_place_of_the_words(tmp_path):
         "[{client, [}]].",
         "[A].",
         "[]. []. ",
-        "[#{}].",
+        "#{}.",
         "[" * 200 + "]" * 200 + ".",
     ],
 )
 def test_an_optfile_that_is_none_is_told_with_its_path(tmp_path, text):
     path = tmp_path / "opts"
     path.write_text(text)
-    with pytest.raises(TlsSetupError, match="opts"):
+    with pytest.raises(ConfigError, match="opts"):
         from_optfile(path)
-    with pytest.raises(TlsSetupError, match="missing"):
+    with pytest.raises(ConfigError, match="missing"):
         from_optfile(tmp_path / "missing")

@@ -30,7 +30,7 @@ def test_an_operator_who_said_nothing_gets_the_notice_at_every_start(bridge: Bri
         assert notice["gathers"].startswith("versions, uptime, modules")
         assert emulator.url.split("/")[2] in notice["sends_to"]
         assert notice["shows_in"] == str(bridge.log_dir / "system_metrics_report.json")
-        assert "report = false" in notice["switch_off"]
+        assert "bridge.report = false" in notice["switch_off"]
         assert "DO_NOT_TRACK" in notice["switch_off"]
         assert started["reason"] == "report is not set"
 
@@ -40,7 +40,8 @@ def test_an_operator_who_said_yes_gets_one_line_with_mode_reason_and_destination
     bridge.configure()
     with running(bridge) as service:
         started = service.wait_for("service_started")
-    assert (started["mode"], started["reason"]) == ("reporting", "report = true")
+    assert started["mode"] == "reporting"
+    assert started["reason"] == f"report = true ({bridge.config}:2)"
     assert started["destinations"].startswith("G-AAAA1 at 127.0.0.1:")
     assert [line["what"] for line in service.log() if not line["what"].startswith("node_")] == [
         "service_started",
@@ -57,7 +58,8 @@ def test_without_a_destination_the_line_says_so(tmp_path: Path, default_cluster:
 @pytest.mark.parametrize(
     ("said", "environ", "reason"),
     [
-        ("report = false", {}, "report = false in the configuration"),
+        ("report = false", {}, "report = false ("),
+        ("report = true", {"MONGOOSEIM_BRIDGE_REPORT": "false"}, "bridge.report = false (environment"),
         ("report = true", {"DO_NOT_TRACK": "1"}, "DO_NOT_TRACK is set in the environment"),
         ("", {"DO_NOT_TRACK": "true"}, "DO_NOT_TRACK is set in the environment"),
     ],
@@ -97,7 +99,7 @@ def test_consent_that_is_withdrawn_ends_the_service_at_once_and_nothing_more_is_
         before = len(emulator.accepted())
         service.send(signal.SIGHUP)
         assert service.ended(3) == 4
-        assert "report = false in the configuration" in service.log_file.read_text()
+        assert f"report = false ({bridge.config}:" in service.log_file.read_text()
     # Only what was on its way when the signal came may still have arrived.
     assert len(emulator.accepted()) - before <= 89
     assert bridge.run("report").code == 4

@@ -1,0 +1,114 @@
+"""Files that the configuration names: read whole, secrets checked for their mode and never shown."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from bridge.config.errors import ConfigError, Problem
+from bridge.secret import Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_LARGEST: Final = 1_000_000
+"""Bytes; nobody writes a configuration by hand that is larger, and a device has no end."""
+_LARGEST_SECRET: Final = 4096
+
+
+def read(path: Path, key: str = "") -> bytes:
+    """What a file holds.
+
+    Args:
+        path: the file.
+        key: the key of the configuration that names it.
+
+    Raises:
+        FileNotFoundError: there is none; some files need not be there.
+        ConfigError: it cannot be read; the remedy says by whom it could be.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(_LARGEST + 1)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        remedy = "check the path"
+        if isinstance(error, PermissionError):
+            remedy = f"run as a user who may read it{_owner(path)}, or name another file"
+        raise ConfigError([Problem(str(path), key, f"cannot be read: {error.strerror}", remedy)]) from error
+    if len(data) > _LARGEST:
+        raise ConfigError([Problem(str(path), key, "is larger than any such file", "check the path")])
+    return data
+
+
+def read_named(path: Path, key: str) -> bytes:
+    """What a file holds that the operator has named.
+
+    Raises:
+        ConfigError: it cannot be read, or there is none.
+    """
+    try:
+        return read(path, key)
+    except FileNotFoundError as error:
+        raise ConfigError([Problem(str(path), key, f"cannot be read: {error.strerror}", "check the path")]) from error
+
+
+def _owner(path: Path) -> str:
+    try:
+        return f", as {path.owner()}"
+    except (OSError, KeyError):  # the directory cannot be entered; a user without a name
+        return ""
+
+
+def read_secret(path: Path, key: str) -> Secret:
+    """The text of a secret file without the blank space around it.
+
+    Raises:
+        ConfigError: unreadable, empty, not one line of text, or too large to be a secret.
+    """
+    data = read_named(path, key)
+    text = data.decode("utf-8", errors="replace").strip()
+    if not text or len(data) > _LARGEST_SECRET or not text.isprintable() or "\ufffd" in text:
+        raise ConfigError([no_secret(path, key)])
+    return Secret(text)
+
+
+def no_secret(path: Path, key: str) -> Problem:
+    """What is wrong with a file that should hold a secret."""
+    return Problem(str(path), key, "does not hold one line of text", "put the secret there and nothing else")
+
+
+def exposed(path: Path, forbidden: int) -> str | None:
+    """Who else can read or change a secret file, as text; None when its mode is right. The remedy is chmod 0400.
+
+    Args:
+        path: the file; a missing one is not exposed.
+        forbidden: the mode bits that must not be set, e.g. `stat.S_IRWXO | stat.S_IWGRP`.
+    """
+    try:
+        mode = stat.S_IMODE(path.stat().st_mode)
+    except OSError:
+        return None
+    if not mode & forbidden:
+        return None
+    who = "group-writable" if mode & forbidden & stat.S_IWGRP else "open to others"
+    return f"is {who} (mode {mode:04o})"
+
+
+def fingerprint(key: str, *paths: Path | None) -> int:
+    """Differs, within this process, when the contents of any of the files do; renewed files keep their names.
+
+    Raises:
+        ConfigError: one of them cannot be read.
+    """
+    return hash(tuple(read_named(path, key) for path in paths if path is not None))
+
+
+def home(environ: Mapping[str, str]) -> Path | None:
+    """The home directory; None for a user who has none, as in a container under an arbitrary number."""
+    try:
+        return Path(environ.get("HOME") or Path.home())
+    except RuntimeError:
+        return None
