@@ -8,7 +8,7 @@
 start(_, _) ->
     Scenario = persistent_term:get(stub),
     mongoose_config:publish(stub_config:options(Scenario)),
-    supervisor:start_link(?MODULE, Scenario).
+    supervisor:start_link({local, ejabberd_sup}, ?MODULE, Scenario).
 
 stop(_) ->
     mongoose_config:withdraw().

@@ -20,9 +20,9 @@ boot([File, Index]) ->
     persistent_term:put(?MODULE, Scenario),
     add_release_paths(maps:get(release, Scenario)),
     [start_application(Application) || Application <- maps:get(applications, Scenario)],
-    stub_metrics:start(Scenario),
     load_mongooseim(Scenario),
     start_mongooseim(),
+    stub_metrics:start(Scenario),
     maps:get(started, Scenario) orelse stop_mongooseim(),
     ok.
 

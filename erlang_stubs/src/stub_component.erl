@@ -3,7 +3,8 @@
 
 -export([domains/1, at/2]).
 
-%% CETS has one row per domain and node; Mnesia's keys are unique, and its tables outlive the application, emptied.
+%% CETS has one row per domain and node that is up; Mnesia's keys are unique, and its tables outlive the application,
+%% emptied.
 domains(Which) ->
     case {stub:get(volatile_database), ets:info(?MODULE)} of
         {mnesia, undefined} -> [];
@@ -11,10 +12,9 @@ domains(Which) ->
         {cets, _} -> rows(Which)
     end.
 
-rows(all) ->
-    ets:select(?MODULE, [{{'$1', '_', '_'}, [], ['$1']}]);
-rows(only_public) ->
-    ets:select(?MODULE, [{{'$1', '_', false}, [], ['$1']}]).
+rows(Which) ->
+    Rows = [Row || {_, Node, _} = Row <- ets:tab2list(?MODULE), lists:member(Node, [node() | nodes()])],
+    [Domain || {Domain, _, Hidden} <- Rows, Which =:= all orelse not Hidden].
 
 at(Domain, Node) ->
     case {stub:get(volatile_database), ets:info(?MODULE)} of

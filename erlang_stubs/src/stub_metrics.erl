@@ -28,14 +28,14 @@ advance(StanzaType, Count) ->
     add(StanzaType, Count, hd(host_types(persistent_term:get(stub)))),
     ok.
 
-%% MongooseIM takes its exometer metrics away when it stops and makes new ones, at 0, when it starts; those of
-%% prometheus stay.
+%% MongooseIM takes its exometer metrics away when it stops; those of prometheus stay. Both start at 0 when it starts.
 mongooseim_stopped() ->
     has(exometer) andalso ets:delete_all_objects(stub_exometer),
     ok.
 
 mongooseim_started() ->
-    has(exometer) andalso ets:info(stub_exometer, size) =:= 0 andalso declare(persistent_term:get(stub)),
+    has(prometheus) andalso ets:delete_all_objects(prometheus_counter_table),
+    declare(persistent_term:get(stub)),
     ok.
 
 host_types(Scenario) ->
@@ -63,14 +63,18 @@ table(prometheus) -> prometheus_counter_table.
 has(Backend) ->
     ets:info(table(Backend)) =/= undefined.
 
+%% The libraries that run and that the configuration names; before 6.3 there is only exometer, and no option to say so.
+counting(#{config := Config}) ->
+    Named = maps:get(instrumentation, Config, #{exometer => #{}}),
+    [Backend || Backend <- [exometer, prometheus], has(Backend), is_map_key(Backend, Named)].
+
 declare(#{release := Release} = Scenario) ->
     Types = [
         xmppMessageSent, xmppMessageReceived, xmppIqSent, xmppIqReceived, xmppPresenceSent, xmppPresenceReceived
     ],
     [
         ets:insert_new(table(Backend), {key(Backend, Release, Type, HostType, Connection), 0})
-     || Backend <- [exometer, prometheus],
-        has(Backend),
+     || Backend <- counting(Scenario),
         {HostType, Connection} <- owners(Release, host_types(Scenario)),
         Type <- Types
     ].
@@ -85,7 +89,7 @@ owners(_, HostTypes) ->
 add(Type, Count, HostType) ->
     [
         ets:update_counter(table(Backend), key(Backend, stub:release(), Type, HostType, c2s), Count)
-     || Backend <- [exometer, prometheus], has(Backend)
+     || Backend <- counting(persistent_term:get(stub))
     ].
 
 key(prometheus, {6, 3}, Type, HostType, _) ->

@@ -105,8 +105,8 @@ HOLDS_ON_A_REAL_NODE = {
 
 @pytest.fixture(scope="module")
 def unshared() -> Iterator[StubCluster]:
-    """One node that nobody has loaded modules in yet."""
-    with StubCluster(size=1) as cluster:
+    """Nodes that nobody has loaded modules in yet."""
+    with StubCluster(size=2) as cluster:
         yield cluster
 
 
