@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
-import tempfile
+import secrets
+from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bridge.errors import BridgeError, ExitCode
+from bridge.files import open_own
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from bridge.report.model import Event
 
 FILE_NAME: Final = "system_metrics_report.json"
+_TEMPORARY: Final = f".{FILE_NAME}."
+
+_REMEDIES: Final = {
+    errno.ENOSPC: "make room there, or set bridge.log_dir to a directory with room",
+    errno.EDQUOT: "make room there, or set bridge.log_dir to a directory with room",
+    errno.EBUSY: "mount the directory instead of the file: each report replaces the file as a whole",
+    errno.EISDIR: "remove the directory of that name",
+}
+_NOT_WRITABLE: Final = "set bridge.log_dir to a directory that this user may write"
 
 
 class JsonLogError(BridgeError):
@@ -42,46 +54,48 @@ class Prepared:
         """Put it in its place in one step: a reader sees the old report or the new one, never a part.
 
         Raises:
-            JsonLogError: the directory is gone or has become read-only.
+            JsonLogError: the directory is gone, or something that is no file is in its place; nothing is left behind.
         """
         try:
             self.temporary.replace(self.path)
         except OSError as error:
+            self.discard()
             raise _unwritable(self.path, error) from error
         return self.path
 
     def discard(self) -> None:
         """Take it back; the log that was there before is untouched."""
-        self.temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            self.temporary.unlink()
 
 
 def prepare(log_dir: Path, events: Sequence[Event]) -> Prepared:
     """Write the events to a temporary file in `log_dir`, for `publish` once the report is in the queue.
 
+    What a process that was killed left there is removed.
+
     Raises:
         JsonLogError: the directory is missing, read-only or full; nothing is left behind.
     """
-    path = log_dir / FILE_NAME
     text = as_json(events)
-    temporary: Path | None = None
+    # The name is a new one each time, so that nothing that lies there already can be written to.
+    prepared = Prepared(log_dir / f"{_TEMPORARY}{secrets.token_hex(8)}", log_dir / FILE_NAME)
     try:
         log_dir.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=log_dir, prefix=f".{FILE_NAME}.")
-        temporary = Path(name)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
+        for left in log_dir.glob(f"{_TEMPORARY}*"):
+            Prepared(left, prepared.path).discard()
+        descriptor = open_own(prepared.temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
+            os.fchmod(file.fileno(), 0o644)
             os.fsync(file.fileno())
-        temporary.chmod(0o644)
     except OSError as error:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
-        raise _unwritable(path, error) from error
-    return Prepared(temporary, path)
+        prepared.discard()
+        raise _unwritable(prepared.path, error) from error
+    return prepared
 
 
 def _unwritable(path: Path, error: OSError) -> JsonLogError:
-    return JsonLogError(
-        f"the report cannot be written to {path}: {error.strerror}",
-        "set bridge.log_dir to a directory with room that this user may write",
-    )
+    remedy = _REMEDIES.get(error.errno or 0, _NOT_WRITABLE)
+    return JsonLogError(f"the report cannot be written to {path}: {error.strerror}", remedy)
