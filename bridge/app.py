@@ -143,7 +143,8 @@ class Installation:
         from bridge.mongooseim.collect import collect  # noqa: PLC0415 - see above
 
         async with self.node() as node:
-            return await collect(node, self.access.entries, timeout=self.collect_timeout)
+            own_name = str(self.access.own_name)
+            return await collect(node, self.access.entries, timeout=self.collect_timeout, own_name=own_name)
 
     def state(self, *, look: bool = False) -> State:
         """The state directory, bounded as the configuration says.

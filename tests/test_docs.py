@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 
-from bridge.mongooseim import known
 from bridge.mongooseim.facts import (
     STANZA_TYPES,
     ClusterFacts,
@@ -14,8 +13,9 @@ from bridge.mongooseim.facts import (
     NodeFacts,
     TlsOption,
 )
+from bridge.mongooseim.wall import HTTP_TRANSPORTS, WORDS
 from bridge.report.compare import Deviation
-from bridge.report.events import events
+from bridge.report.events import EVENTS, events
 from bridge.state.totals import stanza_counts
 from tests.support.docs import DOCS, documented_events, documented_words
 
@@ -31,8 +31,8 @@ def everything() -> ClusterFacts:
         domain_count=1,
         modules=(ModuleSet((module,), 1),),
         custom_module_count=1,
-        http_api=tuple(known.HANDLERS),
-        transports=tuple(known.TRANSPORTS | known.HTTP_TRANSPORTS),
+        http_api=tuple(WORDS["handler"]),
+        transports=tuple(WORDS["transport"] | HTTP_TRANSPORTS),
         tls_options=(TlsOption("tls", "fast_tls"),),
         outgoing_pools=("redis",),
         stanzas={Incarnation("a@h", 1): dict.fromkeys(STANZA_TYPES, 1)},
@@ -40,24 +40,40 @@ def everything() -> ClusterFacts:
     )
 
 
-def test_every_event_and_param_that_can_be_sent_is_documented_and_no_other() -> None:
+def test_every_event_and_param_is_documented_with_its_meaning_and_no_other() -> None:
+    assert documented_events() == {
+        name: {param: meaning for param, (_, meaning) in params.items()} for name, params in EVENTS.items()
+    }
+
+
+def test_every_event_and_param_of_the_registry_can_be_sent_and_no_other() -> None:
     facts = everything()
     sent: dict[str, set[str]] = {}
     for aggregate in (False, True):
         for event in events(facts, stanza_counts({}, facts.stanzas), aggregate_modules=aggregate):
             sent.setdefault(event.name, set()).update(event.params)
-    assert documented_events() == sent
+            for param, value in event.params.items():
+                assert isinstance(value, str if EVENTS[event.name][param].kind == "text" else int)
+    assert sent == {name: set(params) for name, params in EVENTS.items()}
 
 
 def test_every_word_that_may_pass_is_documented_and_no_other() -> None:
-    assert documented_words("Modules") == known.MODULES
-    assert documented_words("Backends") == known.OPTIONS["backend"]
-    assert documented_words("Online backends") == known.OPTIONS["online_backend"]
-    assert documented_words("API versions") == known.OPTIONS["api_version"]
-    assert documented_words("TLS modes") == known.TLS_MODES
-    assert documented_words("TLS modules") == known.TLS_MODULES
-    assert documented_words("Pools") == known.POOLS
-    assert documented_words("Configuration types") == known.CONFIG_TYPES
+    titles = {
+        "module": "Modules",
+        "backend": "Backends",
+        "online_backend": "Online backends",
+        "api_version": "API versions",
+        "tls_mode": "TLS modes",
+        "tls_module": "TLS modules",
+        "pool": "Pools",
+        "config_type": "Configuration types",
+    }
+    for name, title in titles.items():
+        assert documented_words(title) == WORDS[name]
+    # Handlers and transports are params, which the registry has; a failure is for the operator only.
+    assert WORDS.keys() - titles.keys() == {"handler", "transport", "failure"}
+    assert WORDS["handler"] == EVENTS["http_api"].keys()
+    assert WORDS["transport"] | HTTP_TRANSPORTS == EVENTS["transport_mechanism"].keys()
     assert documented_words("Stanza types") == set(STANZA_TYPES)
 
 

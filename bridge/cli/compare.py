@@ -12,10 +12,10 @@ import click
 from bridge.cli.context import format_option, pass_installation
 from bridge.cli.table import table
 from bridge.errors import ExitCode
-from bridge.mongooseim.collect import not_running
+from bridge.mongooseim.collect import ask, not_running
 from bridge.mongooseim.errors import NoNodeAnswered
 from bridge.mongooseim.merge import merge
-from bridge.mongooseim.own_report import ask_both
+from bridge.mongooseim.own_report import ask_own_report
 from bridge.report.compare import AGREES, UNEXPLAINED, compare
 from bridge.report.events import events
 from bridge.state.totals import stanza_counts
@@ -39,7 +39,7 @@ def command(installation: Installation, ctx: click.Context, form: str, *, everyt
     """Compare with what MongooseIM's own reporter collects in the first node (--node), event by event.
 
     Each difference is shown with the documented deviation that explains it (docs/differences.md). Exits with 1 when
-    one is unexplained. Sends and writes nothing; names that the own reporter would disclose are shown as it has them.
+    one is unexplained. Sends and writes nothing; names of your own that it would disclose stay in the node.
     """
     rows = run(_compare(installation))
     shown = [row for row in rows if everything or row.verdict != AGREES]
@@ -51,18 +51,18 @@ def command(installation: Installation, ctx: click.Context, form: str, *, everyt
 
 
 async def _compare(installation: Installation) -> Sequence[Row]:
-
-    entry = installation.access.entries[0]
+    entry, seconds = installation.access.entries[0], installation.collect_timeout
     async with installation.node() as node:
-        answer, own = await ask_both(node, entry, timeout=installation.collect_timeout)
-    if not answer.running:
-        raise NoNodeAnswered([not_running(answer.name)])
-    facts = merge([answer])
-    return compare(own, events(facts, stanza_counts({}, facts.stanzas)), answer)
+        before = await ask(node, entry, timeout=seconds)
+        own = await ask_own_report(node, entry, timeout=seconds)
+        after = await ask(node, entry, timeout=seconds)
+    if not before.running:
+        raise NoNodeAnswered([not_running(before.name)])
+    facts = merge([before])
+    return compare(own, events(facts, stanza_counts({}, facts.stanzas)), before, after)
 
 
 def _as_table(rows: Sequence[Row], shown: Sequence[Row]) -> str:
-
     counts = Counter[str]()
     for row in rows:
         counts[row.verdict] += row.times

@@ -48,7 +48,8 @@ async def examine_cluster(
         entries = list(zip(installation.access.entries, sheets, strict=True))
         await asyncio.gather(*(_reach(node, entry, sheet) for entry, sheet in entries))
         well = [entry for entry, sheet in entries if not sheet.has_failed]
-        survey = await _ask(node, well, min(SURVEY_SECONDS, installation.collect_timeout), deadline)
+        seconds = min(SURVEY_SECONDS, installation.collect_timeout)
+        survey = await _ask(Survey(node, well, seconds, str(installation.access.own_name)), deadline)
         if serving := [answer for answer in survey.answers.values() if answer.running]:
             facts.set_result(merge(serving))
         for entry, sheet in entries:
@@ -115,9 +116,8 @@ async def _call(node: Node, entry: NodeName, sheet: Sheet) -> None:
         sheet.failure("hidden", f"{own} is {where} of the node", advice)
 
 
-async def _ask(node: Node, entries: list[NodeName], seconds: float, deadline: float) -> Survey:
+async def _ask(survey: Survey, deadline: float) -> Survey:
     """Ask all the questions of a report, of the entry nodes and of all whom they see."""
-    survey = Survey(node, entries, seconds)
     try:
         with suppress(TimeoutError):
             async with asyncio.timeout_at(deadline):

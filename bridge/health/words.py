@@ -69,7 +69,8 @@ def _topics(events: Sequence[Event]) -> Iterator[Topic]:
     if options := _of("tls_option", events):
         yield Topic("TLS of clients", _listed(" ".join(map(str, params.values())) for params in options))
     if pools := _of("outgoing_pool", events):
-        yield Topic("Outgoing pools", _listed(str(params.get("value")) for params in pools))
+        types = Counter(str(params.get("value")) for params in pools)
+        yield Topic("Outgoing pools", _listed(f"{pool} ({n})" if n > 1 else pool for pool, n in types.items()))
     for params in _of("xmpp_stanza_count", events):
         text = f"{_number(params, 'total'):,} in all, {_number(params, 'increment'):,} since the last report"
         yield Topic(_stanzas(str(params.get("stanza_type"))), text)

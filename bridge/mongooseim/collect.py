@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from bridge.erlang.errors import BadNodeName, ErlangError
 from bridge.erlang.names import NodeName
@@ -20,11 +19,14 @@ if TYPE_CHECKING:
     from bridge.erlang.node import Node
     from bridge.mongooseim.facts import ClusterFacts
 
-BRIDGES: Final = "mongooseim_bridge@"
-"""What the names of running bridges begin with."""
 
-
-async def collect(node: Node, entries: Sequence[NodeName], *, timeout: float) -> ClusterFacts:  # noqa: ASYNC109
+async def collect(
+    node: Node,
+    entries: Sequence[NodeName],
+    *,
+    timeout: float,  # noqa: ASYNC109
+    own_name: str = "",
+) -> ClusterFacts:
     """The facts of the cluster behind the entry nodes.
 
     Every node that an answering node sees is asked too; each has its own deadline, so that one that cannot be reached
@@ -34,11 +36,12 @@ async def collect(node: Node, entries: Sequence[NodeName], *, timeout: float) ->
         node: our own hidden node.
         entries: where to enter; a port given there is taken for the members found through it as well.
         timeout: seconds for each node to be connected and to answer.
+        own_name: the node of this bridge's service, which is not another bridge.
 
     Raises:
         NoNodeAnswered: none has a running MongooseIM, or none could be asked.
     """
-    survey = Survey(node, entries, timeout)
+    survey = Survey(node, entries, timeout, own_name)
     try:
         await survey.complete()
     finally:
@@ -59,12 +62,13 @@ def port_of_members(entries: Sequence[NodeName]) -> int | None:
 class Survey:
     """Questions under way to a cluster whose members are found out with the answers, kept by node as they come."""
 
-    def __init__(self, node: Node, entries: Sequence[NodeName], timeout: float) -> None:
+    def __init__(self, node: Node, entries: Sequence[NodeName], timeout: float, own_name: str = "") -> None:
         """Begin to ask; the arguments are those of `collect`."""
         self.answers: dict[str, NodeAnswer] = {}
         self.unreachable: dict[str, Unreachable] = {}
         self._node = node
         self._timeout = timeout
+        self._own_name = own_name
         self._port = port_of_members(entries)
         self._asked: set[str] = set()
         self._waiting: set[asyncio.Task[NodeAnswer | Unreachable]] = set()
@@ -97,18 +101,24 @@ class Survey:
     def _ask(self, peer: NodeName) -> None:
         if str(peer) not in self._asked:
             self._asked.add(str(peer))
-            self._waiting.add(asyncio.create_task(_ask(self._node, peer, self._timeout), name=f"ask {peer}"))
+            self._waiting.add(asyncio.create_task(self._answer(peer), name=f"ask {peer}"))
+
+    async def _answer(self, peer: NodeName) -> NodeAnswer | Unreachable:
+        try:
+            return await ask(self._node, peer, timeout=self._timeout, own_name=self._own_name)
+        except (ErlangError, BadAnswer) as error:
+            return Unreachable(str(peer), error.what, error.remedy)
 
 
-async def _ask(node: Node, peer: NodeName, timeout: float) -> NodeAnswer | Unreachable:  # noqa: ASYNC109
-    try:
-        answer = read_answer(await node.call(peer, "erl_eval", "expr", probes.call_arguments(), timeout=timeout))
-        ours = (node.name or "").startswith(BRIDGES)
-        return replace(answer, other_bridges=max(0, answer.other_bridges - ours))
-    except ErlangError as error:
-        return Unreachable(str(peer), error.what, error.remedy)
-    except BadAnswer as error:
-        return Unreachable(str(peer), f"node {peer} {error.what}", error.remedy)
+async def ask(node: Node, peer: NodeName, *, timeout: float, own_name: str = "") -> NodeAnswer:  # noqa: ASYNC109
+    """Ask one node; the arguments are those of `collect`.
+
+    Raises:
+        ErlangError: the node could not be asked.
+        BadAnswer: it answered something else.
+    """
+    arguments = probes.call_arguments(timeout, own_name)
+    return read_answer(await node.call(peer, "erl_eval", "expr", arguments, timeout=timeout), str(peer))
 
 
 def not_running(node: str) -> Unreachable:

@@ -47,10 +47,11 @@ class TlsOption:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Incarnation:
-    """One life of a node: the name and the creation that it got when it started. Counters start at 0 in each."""
+    """One life of the application on a node. Stanza counters start at 0 in each."""
 
     node: str
-    creation: int
+    number: int
+    """Made from the node's creation and the application's supervisor there; it means nothing else."""
 
 
 StanzaTotals = Mapping[Incarnation, Mapping[str, int]]
@@ -98,9 +99,10 @@ class ClusterFacts:
     transports: tuple[str, ...]
     tls_options: tuple[TlsOption, ...]
     outgoing_pools: tuple[str, ...]
+    """One for each pool."""
     stanzas: StanzaTotals
     own_reporter: bool
-    """Whether the cluster's own service_mongoose_system_metrics is reporting: everything is counted twice."""
+    """Whether the cluster's own service_mongoose_system_metrics sends to a property of the operator's."""
     notes: tuple[str, ...] = field(default=())
     """Facts that failed, as "fact: failure class", walled: known words only."""
     other_bridges: int = 0

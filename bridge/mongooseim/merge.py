@@ -2,7 +2,8 @@
 
 | fact | rule |
 |---|---|
-| modules, custom modules, handlers, transports, TLS, pools | union |
+| modules, custom modules, handlers, transports, TLS | union |
+| outgoing pools | for each type as many as the node with the most has |
 | host count, domain count | the largest: they are meant to be the same, and a node that just started knows fewer |
 | uptime, version, components, node number, configuration type | per node |
 | stanza counters | per incarnation of a node, summed when reported |
@@ -13,8 +14,8 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, TypeVar
 
-from bridge.mongooseim.facts import ClusterFacts, Incarnation, Module, ModuleSet, NodeFacts
-from bridge.mongooseim.known import HTTP_TRANSPORTS
+from bridge.mongooseim.facts import ClusterFacts, Module, ModuleSet, NodeFacts
+from bridge.mongooseim.wall import HTTP_TRANSPORTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -51,8 +52,8 @@ def merge(answers: Sequence[NodeAnswer], unreachable: Sequence[Unreachable] = ()
                 key=lambda option: (option.mode, option.module or ""),
             )
         ),
-        outgoing_pools=tuple(sorted(_union(answer.outgoing_pools for answer in answers))),
-        stanzas={Incarnation(answer.name, answer.creation): answer.stanzas for answer in answers if answer.stanzas},
+        outgoing_pools=_pools(answers),
+        stanzas={incarnation: counts for answer in answers for incarnation, counts in answer.stanzas.items()},
         own_reporter=any(answer.own_reporter for answer in answers),
         other_bridges=max(answer.other_bridges for answer in answers),
         notes=tuple(dict.fromkeys(failure for answer in answers for failure in answer.failures)),
@@ -79,6 +80,13 @@ def _union(sets: Iterable[frozenset[_T] | None]) -> frozenset[_T]:
     return frozenset[_T]().union(*(found for found in sets if found is not None))
 
 
+def _pools(answers: Sequence[NodeAnswer]) -> tuple[str, ...]:
+    most = Counter[str]()
+    for answer in answers:
+        most |= Counter(answer.outgoing_pools or ())
+    return tuple(sorted(most.elements()))
+
+
 def _module_sets(answers: Sequence[NodeAnswer]) -> tuple[ModuleSet, ...]:
     """The modules per host type, over all nodes; host types that have the same are one set with their number."""
     by_host_type: defaultdict[int, set[Module]] = defaultdict(set)
@@ -87,9 +95,10 @@ def _module_sets(answers: Sequence[NodeAnswer]) -> tuple[ModuleSet, ...]:
             for host_type, modules in answer.modules.by_host_type.items():
                 by_host_type[host_type] |= modules
     alike = Counter(frozenset(modules) for modules in by_host_type.values())
-    sets = (ModuleSet(tuple(sorted(modules, key=_order)), times) for modules, times in alike.items())
-    return tuple(sorted(sets, key=lambda group: (-group.host_types, tuple(map(_order, group.modules)))))
+    sets = (ModuleSet(tuple(sorted(modules, key=order)), times) for modules, times in alike.items())
+    return tuple(sorted(sets, key=lambda group: (-group.host_types, tuple(map(order, group.modules)))))
 
 
-def _order(module: Module) -> tuple[str, str, str, str]:
+def order(module: Module) -> tuple[str, str, str, str]:
+    """The order in which modules are reported."""
     return module.name, module.backend or "", module.online_backend or "", module.api_version or ""

@@ -1,15 +1,12 @@
-"""What MongooseIM's own reporter would send from a node, asked in the same call as our own facts of it.
-
-Nothing here passes the wall: it is what the node itself would disclose, shown to the operator on their own screen.
-"""
+"""What MongooseIM's own reporter would send from a node; names that are its operator's own stay there all the same."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from bridge.mongooseim import known, probes
-from bridge.mongooseim.answers import NodeAnswer, read_answer
+from bridge.mongooseim import probes, wall
+from bridge.mongooseim.answers import UNREADABLE
 from bridge.mongooseim.errors import BadAnswer
 
 if TYPE_CHECKING:
@@ -21,6 +18,9 @@ if TYPE_CHECKING:
 
 OwnEvent = tuple[str, "Mapping[str, str | int | float]"]
 
+CUSTOM_NAME: Final = "(a custom name)"
+"""Stands for any name, value or version suffix that MongooseIM does not ship and that its reporter discloses."""
+
 
 @dataclass(frozen=True, slots=True)
 class OwnReport:
@@ -30,32 +30,30 @@ class OwnReport:
     failure: str | None = None
 
 
-async def ask_both(node: Node, peer: NodeName, *, timeout: float) -> tuple[NodeAnswer, OwnReport]:  # noqa: ASYNC109
-    """Ask one node for our facts and for its own report, at the same moment.
+async def ask_own_report(node: Node, peer: NodeName, *, timeout: float) -> OwnReport:  # noqa: ASYNC109
+    """Ask one node for its own report.
 
     Raises:
         ErlangError: the node could not be asked.
         BadAnswer: it answered something else.
     """
-    arguments = probes.call_arguments(own_collector=True)
+    arguments = probes.call_arguments(timeout, own_report=True)
     answers = await node.call(peer, "erl_eval", "expr", arguments, timeout=timeout)
-    answer = read_answer(answers)
-    outcome = dict(answers)[probes.OWN_COLLECTOR]
     try:
+        ((_, outcome),) = answers
         if outcome[0] != "ok":
-            return answer, OwnReport((), known.failure(outcome[1], outcome[2]))
-        events = tuple(
-            (_text(name), {_text(key): _value(value) for key, value in params}) for name, params in outcome[1]
+            return OwnReport((), wall.failure(outcome[1], outcome[2]))
+        return OwnReport(
+            tuple((_shown(name), {_shown(key): _value(value) for key, value in params}) for name, params in outcome[1])
         )
-    except (TypeError, ValueError, IndexError) as error:
+    except UNREADABLE as error:
         raise BadAnswer(f"node {peer} gave an own report in a form that is not known") from error
-    return answer, OwnReport(events)
 
 
 def _value(term: Term) -> str | int:
-    return term if type(term) is int else _text(term)
+    return term if type(term) is int else _shown(term)
 
 
-def _text(term: Term) -> str:
-    """A name or value as MongooseIM would write it into JSON; for anything that JSON would not take, its type."""
-    return known.text(term) or f"({type(term).__name__})"
+def _shown(term: Term) -> str:
+    name = wall.text(term)
+    return CUSTOM_NAME if name in {None, wall.CUSTOM} else str(name)

@@ -1,7 +1,8 @@
 """Our events of a node against those of MongooseIM's own reporter: what agrees, and what explains each difference.
 
 Every difference is meant and documented in docs/differences.md, or it is a bug: a rule here explains a difference only
-where it can tell from the facts that this is the one at work.
+where it can tell from the facts that this is the one at work. An event that a node sends once is compared param by
+param, any other as a whole.
 """
 
 from __future__ import annotations
@@ -11,19 +12,23 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-from bridge.mongooseim import known
+from bridge.mongooseim.own_report import CUSTOM_NAME
+from bridge.mongooseim.wall import CUSTOM
+from bridge.report.events import uptime
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from bridge.mongooseim.answers import NodeAnswer
-    from bridge.mongooseim.own_report import OwnEvent, OwnReport
+    from bridge.mongooseim.own_report import OwnReport
     from bridge.report.model import Event, Value
 
-_ONCE: Final = ("host_count", "domain_count", "custom_module_count", "cluster", "http_api", "transport_mechanism")
-"""Events that a node sends once; they are compared param by param."""
-_COUNTERS_MOVE: Final = 0.05
-"""Counters are read a moment apart; a busy node counts on in between."""
+Part = tuple[str, "tuple[tuple[str, Value], ...]"]
+"""An event's name and its params, or one of its params."""
+
+_ONCE: Final = {"host_count", "domain_count", "custom_module_count", "cluster", "http_api", "transport_mechanism"}
+_EXOMETER_ONLY: Final = ("6.3.", "6.4.", "6.5.")
+"""Releases that know prometheus, and whose own reporter sends exometer's zeros also where only prometheus runs."""
 
 
 class Deviation(StrEnum):
@@ -37,7 +42,7 @@ class Deviation(StrEnum):
     ALL_HANDLERS = "every shipped HTTP handler"
     UPTIME_SECONDS = "uptime as a number"
     VERSION_SUFFIX = "release number only"
-    POOL_ONCE = "each pool type once"
+    COMPONENTS_ONCE = "each component once"
     NO_EMPTY_EVENTS = "no empty events"
     ANY_METRICS = "stanzas from whatever metrics are kept"
     NO_CRASH = "a failure costs one fact"
@@ -49,7 +54,7 @@ UNEXPLAINED: Final = "unexplained"
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One event as both sides have it, `times` times, and the verdict: agrees, a deviation, or unexplained."""
+    """One event or param as both sides have it, `times` times, and the verdict: agrees, a deviation, or unexplained."""
 
     event: str
     own: str
@@ -58,153 +63,151 @@ class Row:
     verdict: str
 
 
-def compare(own: OwnReport, ours: Sequence[Event], answer: NodeAnswer) -> tuple[Row, ...]:
+def compare(own: OwnReport, ours: Sequence[Event], before: NodeAnswer, after: NodeAnswer) -> tuple[Row, ...]:
     """Compare event by event.
 
     Args:
         own: what MongooseIM's collector gave.
         ours: our events of that node alone, increments counted from nothing as the collector's are.
-        answer: the facts behind them.
+        before: the facts behind them, asked before the collector.
+        after: the facts asked after it; counters and times of the collector lie between the two.
     """
     if own.failure:
         return (Row("(all)", f"failed: {own.failure}", f"{len(ours)} events", len(ours), Deviation.NO_CRASH),)
-    return tuple(_Comparison(own.events, ours, answer).rows())
+    names = [name for name, _ in own.events] + [event.name for event in ours]
+    return tuple(sorted(_Comparison(own, ours, before, after).rows(), key=lambda row: names.index(row.event)))
 
 
 class _Comparison:
-    def __init__(self, own: Sequence[OwnEvent], ours: Sequence[Event], answer: NodeAnswer) -> None:
-        self._own = own
-        self._ours = [(event.name, event.params) for event in ours]
-        self._answer = answer
-        self._own_modules = Counter(str(params.get("module")) for name, params in own if name == "module_with_opt")
-        self._our_modules = Counter(params["module"] for name, params in self._ours if name == "module_with_opt")
+    def __init__(self, own: OwnReport, ours: Sequence[Event], before: NodeAnswer, after: NodeAnswer) -> None:
+        self._own = Counter(_parts(own.events))
+        self._ours = Counter(_parts((event.name, event.params) for event in ours))
+        self._before = before
+        self._after = after
+        self._own_modules = _modules(self._own)
+        self._our_modules = _modules(self._ours)
 
     def rows(self) -> Iterator[Row]:
-        for name in dict.fromkeys(name for name, _ in (*self._own, *self._ours)):
-            own = [params for event, params in self._own if event == name]
-            ours = [params for event, params in self._ours if event == name]
-            if name in _ONCE and len(own) <= 1 and len(ours) <= 1:
-                yield from self._once(name, own[0] if own else None, ours[0] if ours else None)
-            else:
-                yield from self._many(name, own, ours)
+        for part, times in (self._own & self._ours).items():
+            yield Row(part[0], _shown(part), _shown(part), times, AGREES)
+        own, ours = self._own - self._ours, self._ours - self._own
+        pairs: dict[tuple[str, object], list[Part | None]] = {}
+        for side, parts in enumerate((own, ours)):
+            for part in parts:
+                pairs.setdefault(_key(part), [None, None])[side] = part
+        for (name, _), (theirs, mine) in pairs.items():
+            times = max(own[theirs] if theirs else 0, ours[mine] if mine else 0)
+            verdict = self._verdict(name, dict(theirs[1]) if theirs else None, dict(mine[1]) if mine else None)
+            yield Row(name, _shown(theirs), _shown(mine), times, verdict)
 
-    def _once(self, name: str, own: Mapping[str, Value] | None, ours: Mapping[str, Value] | None) -> Iterator[Row]:
-        if own is None or ours is None:
-            empty = own is not None and not own
-            verdict = Deviation.NO_EMPTY_EVENTS if empty else UNEXPLAINED
-            yield Row(name, _shown(own), _shown(ours), 1, verdict)
-            return
-        differing = [param for param in {**own, **ours} if not _same(param, own.get(param), ours.get(param))]
-        if not differing:
-            yield Row(name, _shown(own), _shown(ours), 1, AGREES)
-        for param in differing:
-            verdict = self._param(name, param, own.get(param), ours.get(param))
-            yield Row(name, _shown_param(own, param), _shown_param(ours, param), 1, verdict)
+    def _verdict(self, name: str, own: Mapping[str, Value] | None, ours: Mapping[str, Value] | None) -> str:
+        """Why the two differ; None where that side has no counterpart."""
+        if own is None:
+            return self._ours_only(name, ours or {})
+        if not own:
+            return Deviation.NO_EMPTY_EVENTS
+        # A module is only counted; any other name is sent as the wall leaves it.
+        custom_module = name == "module_with_opt" and own.get("module") == CUSTOM_NAME
+        if custom_module or _part(name, _walled(own)) in self._ours:
+            return Deviation.CUSTOM_NAMES
+        return self._own_differs(name, own, ours)
 
-    def _param(self, name: str, param: str, own: Value | None, ours: Value | None) -> str:
-        match name, param:
-            case "cluster", "uptime_seconds" if own is None:
-                return Deviation.UPTIME_SECONDS
-            case "cluster", "version" if ours == known.version(str(own).encode()):
+    def _own_differs(self, name: str, own: Mapping[str, Value], ours: Mapping[str, Value] | None) -> str:
+        match name, own, ours:
+            case "cluster", {"uptime": str(since)}, {"uptime": _} if (
+                # It is taken from two clocks, which may be on both sides of a second.
+                uptime((self._before.uptime_seconds or 0) - 1) <= since <= uptime((self._after.uptime_seconds or 0) + 1)
+            ):
+                return AGREES
+            case "cluster", {"version": release}, {"version": _} if release == CUSTOM_NAME:
                 return Deviation.VERSION_SUFFIX
-            case "http_api", _ if own is None and param in known.HANDLERS:
-                return Deviation.ALL_HANDLERS
-            case "custom_module_count", "value" if own == self._counted_as_custom():
+            case "cluster", {"component": int(listed)}, {"component": int(count)} if (
+                # Each node that serves a component lists it once more.
+                count < listed <= count * (len(self._before.members) + 1)
+            ):
+                return Deviation.COMPONENTS_ONCE
+            case "custom_module_count", {"value": count}, {} if count == self._counted_as_custom():
                 return Deviation.CUSTOM_COUNT
+            case "module_with_opt", {"module": str(module)}, None:
+                # It is reported for each host type, also for those where it is not loaded.
+                everywhere = self._own_modules[module] == self._before.host_count
+                elsewhere = self._our_modules[module] < self._own_modules[module]
+                return Deviation.PER_HOST_TYPE if everywhere and elsewhere else UNEXPLAINED
+            case "xmpp_stanza_count", {"total": 0}, _ if str(self._before.version).startswith(_EXOMETER_ONLY):
+                return Deviation.ANY_METRICS
+            case "xmpp_stanza_count", {"stanza_type": kind, "total": int(total)}, {} if (
+                _total(self._before, kind) <= total <= _total(self._after, kind)
+            ):
+                return AGREES
         return UNEXPLAINED
+
+    def _ours_only(self, name: str, ours: Mapping[str, Value]) -> str:
+        match name, ours:
+            case (("module_with_opt" | "tls_option" | "outgoing_pool"), _) if CUSTOM in ours.values():
+                return Deviation.CUSTOM_NAMES
+            case "module_with_opt", {"module": str(module)} if module not in self._own_modules:
+                return Deviation.STOCK_MODULES
+            case "tls_option", _ if "module" not in ours:
+                return Deviation.TLS_ALWAYS
+            case "cluster", {"uptime_seconds": _}:
+                return Deviation.UPTIME_SECONDS
+            case "http_api", _ if self._sends(name):
+                return Deviation.ALL_HANDLERS
+            case "xmpp_stanza_count", _ if not self._sends(name):
+                return Deviation.ANY_METRICS
+        return UNEXPLAINED
+
+    def _sends(self, name: str) -> bool:
+        """Whether MongooseIM's own reporter sends events of this name."""
+        return any(sent == name for sent, _ in self._own)
 
     def _counted_as_custom(self) -> int:
         """What MongooseIM counts as custom: every loaded module that it does not report by name."""
-        modules = self._answer.modules
-        if modules is None:
+        modules = self._before.modules
+        if modules is None or not self._before.host_count:
             return -1
         stock = {module.name for loaded in modules.by_host_type.values() for module in loaded}
-        return len((stock | modules.custom) - self._own_modules.keys())
-
-    def _many(
-        self, name: str, own: Sequence[Mapping[str, Value]], ours: Sequence[Mapping[str, Value]]
-    ) -> Iterator[Row]:
-        own_times = Counter(tuple(sorted(params.items())) for params in own)
-        our_times = Counter(tuple(sorted(params.items())) for params in ours)
-        for params, times in (own_times & our_times).items():
-            yield Row(name, _shown(dict(params)), _shown(dict(params)), times, AGREES)
-        left = our_times - own_times
-        for params, times in (own_times - our_times).items():
-            yield Row(name, _shown(dict(params)), "-", times, self._own_only(name, dict(params), ours))
-        for params, times in left.items():
-            yield Row(name, "-", _shown(dict(params)), times, self._ours_only(name, dict(params), own))
-
-    def _own_only(self, name: str, params: Mapping[str, Value], ours: Sequence[Mapping[str, Value]]) -> str:
-        match name:
-            case "module_with_opt":
-                module = str(params["module"])
-                if module not in known.MODULES or _walled(params, ours):
-                    return Deviation.CUSTOM_NAMES
-                # It is reported for each host type, also for those where it is not loaded.
-                everywhere = self._own_modules[module] == self._answer.host_count
-                elsewhere = self._our_modules[module] < self._own_modules[module]
-                return Deviation.PER_HOST_TYPE if everywhere and elsewhere else UNEXPLAINED
-            case "outgoing_pool":
-                if params["value"] not in known.POOLS:
-                    return Deviation.CUSTOM_NAMES
-                return Deviation.POOL_ONCE if params in ours else UNEXPLAINED
-            case "tls_option":
-                return Deviation.CUSTOM_NAMES if _walled(params, ours) else UNEXPLAINED
-            case "xmpp_stanza_count":
-                return AGREES if any(_moved(params, other) for other in ours) else UNEXPLAINED
-        return UNEXPLAINED
-
-    def _ours_only(self, name: str, params: Mapping[str, Value], own: Sequence[Mapping[str, Value]]) -> str:
-        match name:
-            case "module_with_opt":
-                if known.CUSTOM in params.values():
-                    return Deviation.CUSTOM_NAMES
-                return UNEXPLAINED if params["module"] in self._own_modules else Deviation.STOCK_MODULES
-            case "outgoing_pool" if params["value"] == known.CUSTOM:
-                return Deviation.CUSTOM_NAMES
-            case "tls_option":
-                if known.CUSTOM in params.values():
-                    return Deviation.CUSTOM_NAMES
-                return UNEXPLAINED if "module" in params else Deviation.TLS_ALWAYS
-            case "xmpp_stanza_count":
-                if not own:
-                    return Deviation.ANY_METRICS
-                return AGREES if any(_moved(other, params) for other in own) else UNEXPLAINED
-        return UNEXPLAINED
+        # A custom one that it does report, it reports once for each host type.
+        reported = self._own_modules[CUSTOM_NAME] // self._before.host_count
+        return len(stock - self._own_modules.keys()) + len(modules.custom) - reported
 
 
-def _same(param: str, own: Value | None, ours: Value | None) -> bool:
-    if param == "uptime" and isinstance(own, str) and isinstance(ours, str):
-        # taken from two clocks, which may be on both sides of a second
-        return abs(_seconds(own) - _seconds(ours)) <= 1
-    return own == ours
+def _part(name: str, params: Mapping[str, Value]) -> Part:
+    return name, tuple(sorted(params.items()))
 
 
-def _seconds(uptime: str) -> int:
-    days, clock = uptime.split("-")
-    hours, minutes, seconds = map(int, clock.split(":"))
-    return ((int(days) * 24 + hours) * 60 + minutes) * 60 + seconds
+def _parts(events: Iterable[tuple[str, Mapping[str, Value]]]) -> Iterator[Part]:
+    for name, params in events:
+        if name in _ONCE and params:
+            yield from (_part(name, {param: value}) for param, value in params.items())
+        else:
+            yield _part(name, params)
 
 
-def _moved(before: Mapping[str, Value], after: Mapping[str, Value]) -> bool:
-    if before["stanza_type"] != after["stanza_type"]:
-        return False
-    totals = float(before["total"]), float(after["total"])
-    return abs(totals[1] - totals[0]) <= 10 + _COUNTERS_MOVE * max(totals)
+def _key(part: Part) -> tuple[str, object]:
+    """What two parts that say different things of the same have in common."""
+    name, params = part
+    if name in _ONCE:
+        return name, next((param for param, _ in params), None)
+    return name, dict(params).get("stanza_type") if name == "xmpp_stanza_count" else params
 
 
-def _walled(params: Mapping[str, Value], ours: Sequence[Mapping[str, Value]]) -> bool:
-    """Whether ours have this event as the wall leaves it: a value that is not known becomes "custom"."""
-    checks = {"mode": known.TLS_MODES, "module": known.MODULES | known.TLS_MODULES, **known.OPTIONS}
-    left = {name: value if value in checks.get(name, ()) else known.CUSTOM for name, value in params.items()}
-    return left != params and left in ours
+def _modules(parts: Counter[Part]) -> Counter[str]:
+    times = Counter[str]()
+    for (name, params), number in parts.items():
+        if name == "module_with_opt":
+            times[str(dict(params).get("module"))] += number
+    return times
 
 
-def _shown(params: Mapping[str, Value] | None) -> str:
-    if params is None:
-        return "-"
-    return " ".join(f"{name}={value}" for name, value in sorted(params.items())) or "(no params)"
+def _total(answer: NodeAnswer, kind: Value) -> int:
+    return sum(counts.get(str(kind), 0) for counts in answer.stanzas.values())
 
 
-def _shown_param(params: Mapping[str, Value], param: str) -> str:
-    return _shown({param: params[param]}) if param in params else "-"
+def _walled(params: Mapping[str, Value]) -> Mapping[str, Value]:
+    """The params as the wall leaves them, of an event that MongooseIM discloses."""
+    return {name: CUSTOM if value == CUSTOM_NAME else value for name, value in params.items() if name != CUSTOM_NAME}
+
+
+def _shown(part: Part | None) -> str:
+    return "-" if part is None else " ".join(f"{name}={value}" for name, value in part[1]) or "(no params)"

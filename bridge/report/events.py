@@ -7,17 +7,75 @@ and docs/differences.md every deviation. One cluster gives one set of events, ho
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
+from bridge.mongooseim.merge import order
+from bridge.mongooseim.wall import HTTP_TRANSPORTS
 from bridge.report.model import Event
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from bridge.mongooseim.facts import ClusterFacts, Module, NodeFacts
+    from bridge.mongooseim.facts import ClusterFacts, Module
     from bridge.report.model import StanzaCount, Value
 
-ENABLED: Final = "enabled"
+
+class Param(NamedTuple):
+    """A param that an event may have: what kind of value, and what it means."""
+
+    kind: Literal["text", "number"]
+    meaning: str
+
+
+_HANDLERS: Final = {
+    "mongoose_graphql_handler": Param("text", "GraphQL API"),
+    "mongoose_admin_api": Param("text", "REST API for admins (up to 6.5)"),
+    "mongoose_client_api": Param("text", "REST API for clients (up to 6.5)"),
+    "mongoose_prometheus_handler": Param("text", "metrics for Prometheus"),
+    "mongoose_bosh_handler": Param("text", "BOSH (from 6.6)"),
+    "mongoose_websocket_handler": Param("text", "WebSocket (from 6.6)"),
+    "mod_bosh": Param("text", "BOSH (up to 6.5)"),
+    "mod_websockets": Param("text", "WebSocket (up to 6.5)"),
+}
+
+EVENTS: Final[Mapping[str, Mapping[str, Param]]] = {
+    "host_count": {"value": Param("number", "host types: static hosts and host types of dynamic domains")},
+    "domain_count": {"value": Param("number", "XMPP domains that are served")},
+    "module_with_opt": {
+        "module": Param("text", "the module's name, one of those below"),
+        "backend": Param("text", "where it keeps its data; `custom` for one that is not shipped"),
+        "online_backend": Param("text", "where it keeps what is online (MUC rooms)"),
+        "api_version": Param("text", "version of the MongoosePush API"),
+        "host_types": Param("number", "for how many host types; only with `aggregate_modules`"),
+    },
+    "custom_module_count": {"value": Param("number", "distinct loaded modules that are not open source")},
+    "cluster": {
+        "uptime": Param("text", "since the node started, days-hours:minutes:seconds"),
+        "uptime_seconds": Param("number", "the same as a number"),
+        "version": Param("text", "release number; what a custom build adds is cut off"),
+        "component": Param("number", "connected external components"),
+        "node_number": Param("number", "nodes in the cluster, as this one sees it"),
+        "config_type": Param("text", "kind of configuration file"),
+    },
+    "http_api": _HANDLERS,
+    "transport_mechanism": {
+        "tcp": Param("text", "a listener for clients over TCP"),
+        **{name: param for name, param in _HANDLERS.items() if name in HTTP_TRANSPORTS},
+    },
+    "tls_option": {
+        "mode": Param("text", "how TLS begins; `custom` for one that is not shipped"),
+        "module": Param("text", "the TLS module, in releases that name it (up to 6.3)"),
+    },
+    "outgoing_pool": {"value": Param("text", "the type; `custom` for one that is not shipped")},
+    "xmpp_stanza_count": {
+        "stanza_type": Param("text", "message, IQ or presence; sent or received by clients and servers"),
+        "total": Param("number", "since each node started, over all nodes"),
+        "increment": Param("number", "since the last report; never negative"),
+    },
+}
+"""Every event that can be sent and every param that it can have, in this order."""
+
+_ENABLED: Final = "enabled"
 _DAY: Final = 86_400
 
 
@@ -28,47 +86,39 @@ def events(
 
     Args:
         facts: the walled facts of the cluster.
-        stanzas: counts and increments, from `increments.stanza_counts`.
+        stanzas: counts and increments, from `totals.stanza_counts`.
         aggregate_modules: one module_with_opt per distinct module and options, with a host_types count.
     """
-    return tuple(_events(facts, stanzas, aggregate_modules=aggregate_modules))
+    return tuple(event for event in _events(facts, stanzas, aggregate_modules=aggregate_modules) if event.params)
 
 
 def _events(facts: ClusterFacts, stanzas: Sequence[StanzaCount], *, aggregate_modules: bool) -> Iterator[Event]:
-    yield from _value("host_count", facts.host_count)
-    yield from _value("domain_count", facts.domain_count)
+    yield _event("host_count", value=facts.host_count)
+    yield _event("domain_count", value=facts.domain_count)
     yield from _aggregated(facts) if aggregate_modules else _modules(facts)
-    yield from _value("custom_module_count", facts.custom_module_count)
-    yield from map(_cluster, facts.nodes)
-    if facts.http_api:
-        yield Event("http_api", dict.fromkeys(facts.http_api, ENABLED))
-    if facts.transports:
-        yield Event("transport_mechanism", dict.fromkeys(facts.transports, ENABLED))
+    yield _event("custom_module_count", value=facts.custom_module_count)
+    for node in facts.nodes:
+        since = None if node.uptime_seconds is None else uptime(node.uptime_seconds)
+        yield _event("cluster", node, uptime=since, component=node.components)
+    yield _event("http_api", **dict.fromkeys(facts.http_api, _ENABLED))
+    yield _event("transport_mechanism", **dict.fromkeys(facts.transports, _ENABLED))
     for option in facts.tls_options:
-        yield Event("tls_option", _known(mode=option.mode, module=option.module))
+        yield _event("tls_option", option)
     for pool in facts.outgoing_pools:
-        yield Event("outgoing_pool", {"value": pool})
+        yield _event("outgoing_pool", value=pool)
     for count in stanzas:
-        yield Event(
-            "xmpp_stanza_count",
-            {"stanza_type": count.stanza_type, "total": count.total, "increment": count.increment},
-        )
+        yield _event("xmpp_stanza_count", count)
 
 
-def uptime(seconds: int) -> str:
-    """An uptime as MongooseIM writes it, "DDDD-HH:MM:SS"."""
-    days, rest = divmod(seconds, _DAY)
-    return f"{days:04}-{rest // 3600:02}:{rest // 60 % 60:02}:{rest % 60:02}"
-
-
-def _value(name: str, value: int | None) -> Iterator[Event]:
-    if value is not None:
-        yield Event(name, {"value": value})
+def _event(name: str, source: object = None, **params: Value | None) -> Event:
+    """An event with the params that it can have: those given, else what the source has under their names."""
+    values = {param: params.get(param, getattr(source, param, None)) for param in EVENTS[name]}
+    return Event(name, {param: value for param, value in values.items() if value is not None})
 
 
 def _modules(facts: ClusterFacts) -> Iterator[Event]:
     for group in facts.modules:
-        group_events = [Event("module_with_opt", _module(module)) for module in group.modules]
+        group_events = [_event("module_with_opt", module, module=module.name) for module in group.modules]
         for _ in range(group.host_types):
             yield from group_events
 
@@ -76,34 +126,12 @@ def _modules(facts: ClusterFacts) -> Iterator[Event]:
 def _aggregated(facts: ClusterFacts) -> Iterator[Event]:
     host_types: Counter[Module] = Counter()
     for group in facts.modules:
-        for module in group.modules:
-            host_types[module] += group.host_types
-    for module in sorted(host_types, key=lambda module: tuple(map(str, _module(module).values()))):
-        yield Event("module_with_opt", {**_module(module), "host_types": host_types[module]})
+        host_types.update(dict.fromkeys(group.modules, group.host_types))
+    for module in sorted(host_types, key=order):
+        yield _event("module_with_opt", module, module=module.name, host_types=host_types[module])
 
 
-def _module(module: Module) -> Mapping[str, Value]:
-    return _known(
-        module=module.name,
-        backend=module.backend,
-        online_backend=module.online_backend,
-        api_version=module.api_version,
-    )
-
-
-def _cluster(node: NodeFacts) -> Event:
-    return Event(
-        "cluster",
-        _known(
-            uptime=None if node.uptime_seconds is None else uptime(node.uptime_seconds),
-            uptime_seconds=node.uptime_seconds,
-            version=node.version,
-            component=node.components,
-            node_number=node.node_number,
-            config_type=node.config_type,
-        ),
-    )
-
-
-def _known(**params: Value | None) -> Mapping[str, Value]:
-    return {name: value for name, value in params.items() if value is not None}
+def uptime(seconds: int) -> str:
+    """An uptime as MongooseIM writes it, "DDDD-HH:MM:SS"."""
+    days, rest = divmod(seconds, _DAY)
+    return f"{days:04}-{rest // 3600:02}:{rest // 60 % 60:02}:{rest % 60:02}"

@@ -91,12 +91,13 @@ class Membership:
             await node.close()
 
     async def _collect(self, node: Node, timeout: float) -> ClusterFacts:  # noqa: ASYNC109
+        own_name = str(self.access.own_name)
         try:
-            return await collect(node, self.access.entries, timeout=timeout)
+            return await collect(node, self.access.entries, timeout=timeout, own_name=own_name)
         except NoNodeAnswered:
             if not self._others():
                 raise
-            return await collect(node, self._wanted(), timeout=timeout)
+            return await collect(node, self._wanted(), timeout=timeout, own_name=own_name)
 
     def _others(self) -> list[NodeName]:
         """The members of the last report that are not entry nodes."""

@@ -77,7 +77,7 @@ def replace_totals(connection: sqlite3.Connection, totals: StanzaTotals, nodes: 
     connection.executemany(
         "INSERT INTO totals (node, creation, stanza_type, total) VALUES (?, ?, ?, ?)",
         [
-            (incarnation.node, incarnation.creation, stanza_type, total)
+            (incarnation.node, incarnation.number, stanza_type, total)
             for incarnation, counters in totals.items()
             for stanza_type, total in counters.items()
         ],

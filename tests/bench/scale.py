@@ -77,7 +77,7 @@ async def one_call(cluster: StubCluster) -> None:
 
         taken: dict[str, list[float]] = {"collect": [], "empty": [], "in the node": []}
         for _ in range(ROUNDS):
-            taken["collect"].append(await timed("erl_eval", "expr", probes.call_arguments()))
+            taken["collect"].append(await timed("erl_eval", "expr", probes.call_arguments(60)))
             taken["empty"].append(await timed("erlang", "node", []))
             taken["in the node"].append(await loop.run_in_executor(None, in_node, cluster))
     medians = {name: sorted(seconds)[len(seconds) // 2] for name, seconds in taken.items()}
@@ -189,7 +189,7 @@ def single(cluster: StubCluster, name: str) -> float:
     async def main() -> float:
         async with joined(cluster) as node:
             began = time.perf_counter()
-            read_answer(await node.call(name, "erl_eval", "expr", probes.call_arguments(), timeout=60))
+            read_answer(await node.call(name, "erl_eval", "expr", probes.call_arguments(60), timeout=60), name)
             return time.perf_counter() - began
 
     return asyncio.run(main())

@@ -25,14 +25,14 @@ async def test_every_event_of_a_real_report_has_words(facts: ClusterFacts) -> No
     made = events_of(facts, stanza_counts({}, facts.stanzas), aggregate_modules=False)
     words = worded(*made)
     assert words["MongooseIM"] == "6.8.0 on 2 nodes"
-    assert words["External components"] == "3, 2 (each node counts those that it knows)"
+    assert words["External components"] == "2, 1 (each node counts those that it knows)"
     assert words["Configuration"] == "toml"
     assert words["Host types"] == "4"
     assert words["Domains"] == "5"
     assert words["Custom modules"] == "2, and nothing else about them"
     assert words["Transports"] == "mongoose_bosh_handler, mongoose_websocket_handler, tcp"
     assert words["TLS of clients"] == "starttls, tls"
-    assert words["Outgoing pools"] == "http, ldap, rdbms, redis"
+    assert words["Outgoing pools"] == "http (2), ldap, rdbms, redis"
     assert {"Uptime", "Modules", "HTTP APIs", "Messages sent", "IQs received", "Presences sent"} < words.keys()
     assert not {event.name for event in made} & words.keys(), "an event went without words"
 

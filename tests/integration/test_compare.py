@@ -20,9 +20,10 @@ if TYPE_CHECKING:
     ("scenario", "expected"),
     [
         ("6.1", {Deviation.PER_HOST_TYPE, Deviation.STOCK_MODULES, Deviation.CUSTOM_COUNT, Deviation.ALL_HANDLERS}),
-        ("6.3", {Deviation.PER_HOST_TYPE, Deviation.STOCK_MODULES, Deviation.CUSTOM_COUNT, Deviation.POOL_ONCE}),
+        ("6.3", {Deviation.PER_HOST_TYPE, Deviation.STOCK_MODULES, Deviation.CUSTOM_COUNT}),
+        ("6.3_prometheus", {Deviation.ANY_METRICS}),
         ("6.5", {Deviation.PER_HOST_TYPE, Deviation.STOCK_MODULES, Deviation.TLS_ALWAYS, Deviation.ALL_HANDLERS}),
-        ("default", {Deviation.CUSTOM_NAMES, Deviation.TLS_ALWAYS, Deviation.UPTIME_SECONDS, Deviation.POOL_ONCE}),
+        ("default", {Deviation.CUSTOM_NAMES, Deviation.TLS_ALWAYS, Deviation.UPTIME_SECONDS}),
         ("6.8_exometer", {Deviation.CUSTOM_NAMES, Deviation.TLS_ALWAYS}),
         ("6.8_none", {Deviation.CUSTOM_NAMES, Deviation.TLS_ALWAYS}),
         ("6.8_metrics_not_started", {Deviation.NO_CRASH}),
@@ -39,6 +40,7 @@ def test_every_difference_is_explained(
     assert expected <= verdicts <= set(Deviation)
     assert result.code == 0, result.err
     assert "s3cr3t" not in result.out + result.err
+    assert "acme" not in result.out
     assert not bridge.state_dir.exists()
 
 
@@ -58,6 +60,15 @@ def test_a_difference_that_nothing_explains_exits_with_1(
     assert result.code == 1
     assert "value=99" in result.out
     assert UNEXPLAINED in result.out
+
+
+def test_a_component_that_two_nodes_serve_explains_the_higher_count(
+    tmp_path: Path, start_cluster: Callable[..., StubCluster]
+) -> None:
+    result = Bridge(tmp_path / "bridge", start_cluster("default", 2).environ).run("compare", "--format", "json")
+    assert result.code == 0, result.out
+    (row,) = (row for row in result.json() if row["verdict"] == Deviation.COMPONENTS_ONCE)
+    assert (row["own"], row["ours"]) == ("component=3", "component=2")
 
 
 def test_a_stopped_mongooseim_cannot_be_compared(tmp_path: Path, start_cluster: Callable[..., StubCluster]) -> None:

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bridge.erlang import Node, NodeName
+from bridge.mongooseim.collect import collect
 from bridge.mongooseim.errors import NoNodeAnswered
+from bridge.report.model import StanzaCount
+from bridge.secret import Secret
+from bridge.state.totals import stanza_counts
+from erlang_stubs.cluster import COOKIE
 
 if TYPE_CHECKING:
     from erlang_stubs.cluster import StubCluster
@@ -80,6 +86,39 @@ def test_a_restarted_node_is_a_new_incarnation(start_cluster: Start, ask: Ask) -
     after = ask(cluster).stanzas.keys()
     assert {incarnation.node for incarnation in before} == {incarnation.node for incarnation in after}
     assert len(before & after) == 1
+
+
+def test_counters_that_start_again_with_the_application_count_whole(start_cluster: Start, ask: Ask) -> None:
+    cluster = start_cluster("6.8_prometheus", 1)
+    before = ask(cluster).stanzas
+    cluster.nodes[0].eval("stub:stop_mongooseim(), stub:start_mongooseim(), stub:advance(xmppMessageSent, 130)")
+    after = ask(cluster).stanzas
+    assert {incarnation.node for incarnation in before} == {incarnation.node for incarnation in after}
+    sent = stanza_counts(before, after)[0]
+    # 120 before and 130 now are not 10 more.
+    assert sent == StanzaCount("xmppMessageSent", 130, 130)
+    assert ask(cluster).stanzas.keys() == after.keys()
+
+
+def test_a_component_that_two_nodes_serve_counts_once_on_each(default_cluster: StubCluster, ask: Ask) -> None:
+    assert [node.components for node in ask(default_cluster).nodes] == [2, 1]
+
+
+def test_there_are_as_many_pools_of_a_type_as_the_node_with_the_most_has(start_cluster: Start, ask: Ask) -> None:
+    cluster = start_cluster("6.8_none", 2)
+    cluster.nodes[1].eval(
+        "stub:set({config, outgoing_pools}, [#{type => T} || T <- [http, http, http, redis, cassandra]])"
+    )
+    assert ask(cluster).outgoing_pools == ("cassandra", "http", "http", "http", "ldap", "rdbms", "redis")
+
+
+async def test_another_bridge_is_counted_and_our_own_service_is_not(default_cluster: StubCluster) -> None:
+    cookie, port, name = Secret(COOKIE), default_cluster.epmd_port, "mongooseim_bridge@localhost"
+    entries = [NodeName.parse(node.name) for node in default_cluster.nodes]
+    async with Node(name, cookie, epmd_port=port) as service, Node(None, cookie, epmd_port=port) as node:
+        await service.connect(entries[1], timeout=10)
+        assert (await collect(node, entries, timeout=10)).other_bridges == 1
+        assert (await collect(node, entries, timeout=10, own_name=name)).other_bridges == 0
 
 
 def test_modules_that_differ_between_nodes_are_united_per_host_type(start_cluster: Start, ask: Ask) -> None:

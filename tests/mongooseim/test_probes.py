@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bridge.mongooseim.probes import PROBES, text
+from bridge.mongooseim.probes import PROBES, call_arguments, text
+from bridge.mongooseim.wall import WORDS
 from tests.support.terminal import on_a_terminal
 
 if TYPE_CHECKING:
@@ -45,9 +46,14 @@ def test_the_text_can_be_pasted_into_a_shell_of_a_node_again_and_again(default_c
             # What was typed is echoed, so what was answered is told apart by its outcome.
             for name in PROBES:
                 assert re.search(rf"{{{name},\s*{{ok,", printed), printed
-            shown = re.sub(
-                r"{failed,\s*(Class,\s*Tag|exit,\s*(Tag|noproc|timeout))",
-                "",
-                re.sub(r"\([^()]*@[^()]*\)\d+> ", "", printed),
-            )
-            assert "{failed," not in shown
+            assert not re.search(r"{failed,\s*(error|exit|throw),\s*\w+}}", printed), printed
+
+
+def test_every_list_of_the_wall_is_in_the_text_and_in_the_call() -> None:
+    given = dict(dict(call_arguments(10, "mongooseim_bridge@localhost")[1])["Given"])
+    assert given["OwnName"] == list(b"mongooseim_bridge@localhost")
+    assert given["Limit"] == 8000
+    assert given["Words"] == {name: sorted(words) for name, words in WORDS.items()}
+    for name, words in WORDS.items():
+        (listed,) = re.findall(rf"^    {name} => \[([^]]*)\]", text(), re.MULTILINE)
+        assert set(listed.replace(",", " ").split()) == words

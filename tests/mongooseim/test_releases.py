@@ -103,6 +103,12 @@ def test_the_own_reporter_is_noticed(start_cluster: Start, ask: Ask, scenario: s
     assert ask(start_cluster(scenario, 1)).own_reporter is on
 
 
+def test_an_own_reporter_that_sends_to_its_makers_only_counts_nothing_twice(start_cluster: Start, ask: Ask) -> None:
+    cluster = start_cluster("own_reporter_on", 1)
+    cluster.nodes[0].eval("stub:set({config, services}, #{service_mongoose_system_metrics => #{report => true}})")
+    assert ask(cluster).own_reporter is False
+
+
 @pytest.mark.parametrize("own_stop", [True, False])
 def test_a_stopped_application_is_reported_as_such(start_cluster: Start, ask: Ask, *, own_stop: bool) -> None:
     cluster = start_cluster("6.8_none" if own_stop else "app_stopped", 1)
@@ -122,7 +128,7 @@ def test_custom_names_and_values_are_counted_or_called_custom(start_cluster: Sta
     assert Module("mod_push_service_mongoosepush", api_version="custom") in modules
     assert Module("mod_event_pusher") in modules, "its config_metrics/1 fails there"
     assert facts.custom_module_count == 7
-    assert facts.outgoing_pools == ("custom", "redis")
+    assert facts.outgoing_pools == ("custom", "custom", "redis")
     assert facts.http_api == ("mongoose_bosh_handler",)
     assert facts.tls_options == (TlsOption("custom"), TlsOption("custom", "custom"))
     (node,) = facts.nodes
@@ -156,20 +162,3 @@ def test_a_missing_option_costs_its_own_facts_only(
     assert facts.notes == failed
     assert facts.domain_count == 5
     assert facts.nodes[0].version == "6.8.0"
-
-
-def test_a_fact_that_hangs_costs_only_itself(start_cluster: Start, ask: Ask) -> None:
-    cluster = start_cluster("6.8_prometheus", 1)
-    node = cluster.nodes[0]
-    before = int(node.eval("erlang:system_info(process_count)"))
-    node.eval(
-        '{module, _} = code:load_binary(mongoose_domain_core, "", element(3, compile:forms(['
-        "{attribute, 1, module, mongoose_domain_core}, {attribute, 1, export, [{domains_count, 0}]}, "
-        "{function, 1, domains_count, 0, [{clause, 1, [], [], [{'receive', 1, [{clause, 1, [{atom, 1, never}], [], "
-        "[{atom, 1, ok}]}]}]}]}])))"
-    )
-    facts = ask(cluster)
-    assert facts.notes == ("domain_count: exit timeout",)
-    assert facts.domain_count is None
-    assert facts.host_count == 4
-    assert int(node.eval("erlang:system_info(process_count)")) <= before + 2

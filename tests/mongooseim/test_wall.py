@@ -9,32 +9,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.erlang.terms import Atom, BitString, Export, ImproperList, Map, Pid, Reference, Term
-from bridge.mongooseim import known
-from bridge.mongooseim.answers import read_answer
+from bridge.mongooseim import wall
+from bridge.mongooseim.answers import NodeAnswer, read_answer
 from bridge.mongooseim.errors import BadAnswer
 from bridge.mongooseim.facts import STANZA_TYPES
 from bridge.mongooseim.merge import merge
 from bridge.mongooseim.probes import PROBES
-from bridge.report.events import events
+from bridge.report.events import EVENTS, events
 from bridge.state.totals import stanza_counts
-from tests.support.docs import documented_events
 
 MARKER = "s3cr3t"
-NODE = (Atom("node"), (Atom("ok"), (Atom("mongooseim@localhost"), 1, [])))
+NODE = (Atom("node"), (Atom("ok"), (Atom("mongooseim@localhost"), [])))
 
-WORDS = (
-    known.MODULES
-    | known.HANDLERS
-    | known.TRANSPORTS
-    | known.TLS_MODES
-    | known.TLS_MODULES
-    | known.POOLS
-    | known.CONFIG_TYPES
-    | frozenset(chain.from_iterable(known.OPTIONS.values()))
-    | frozenset(STANZA_TYPES)
-    | {"custom", "enabled"}
-)
-EVENTS = documented_events()
+WORDS = frozenset(chain.from_iterable(wall.WORDS.values())) | frozenset(STANZA_TYPES) | {"custom", "enabled"}
 SHAPES = re.compile(r"\d{4,}-\d\d:\d\d:\d\d|\d{1,3}\.\d{1,3}\.\d{1,3}")
 
 hostile_text = st.one_of(
@@ -72,20 +59,23 @@ def nested(inner: st.SearchStrategy[Term]) -> st.SearchStrategy[Term]:
 
 
 terms = st.recursive(leaves, nested, max_leaves=6)
-options = st.lists(st.tuples(st.one_of(names, st.sampled_from(sorted(known.OPTIONS)).map(Atom)), terms), max_size=3)
-metrics = st.lists(st.tuples(st.sampled_from(sorted(known.MODULES)).map(Atom), options), min_size=1, max_size=4)
+options = st.lists(st.tuples(st.one_of(names, st.sampled_from(sorted(wall.OPTIONS)).map(Atom)), terms), max_size=3)
+metrics = st.lists(st.tuples(st.sampled_from(sorted(wall.MODULES)).map(Atom), options), min_size=1, max_size=4)
 shaped = {
-    "modules": st.lists(
-        st.tuples(st.lists(names, max_size=4), metrics, st.lists(st.integers(0, 5), max_size=3)).map(
-            lambda group: ([*group[0], *(module for module, _ in group[1])], *group[1:])
+    "modules": st.tuples(
+        st.lists(
+            st.tuples(st.lists(names, max_size=4), metrics, st.lists(st.integers(0, 5), max_size=3)).map(
+                lambda group: ([*group[0], *(module for module, _ in group[1])], *group[1:])
+            ),
+            max_size=3,
         ),
-        max_size=3,
+        st.lists(extremes, max_size=3),
     ),
     "http_handlers": st.lists(names),
     "c2s_transports": st.lists(names),
     "c2s_tls": st.lists(st.tuples(names, names)),
     "outgoing_pools": st.lists(names),
-    "stanza_counts": st.lists(st.tuples(names, terms)),
+    "stanza_counts": st.tuples(extremes, st.lists(st.tuples(names, terms))),
     "version": st.lists(names, min_size=1),
     "config_type": names,
     "cluster_id": names,
@@ -112,9 +102,13 @@ replies = st.tuples(
 ).map(lambda rest: [NODE, rest[0], *rest[1]])
 
 
+def read(reply: Term) -> NodeAnswer:
+    return read_answer(reply, "mongooseim@localhost")
+
+
 def check(reply: Term) -> None:
     try:
-        answer = read_answer(reply)
+        answer = read(reply)
     except BadAnswer as error:
         shown = str(error)
         assert MARKER not in shown
@@ -151,7 +145,7 @@ def test_merging_nodes_opens_no_hole(given_replies: list[Term]) -> None:
     answers = []
     for reply in given_replies:
         try:
-            answers.append(read_answer(reply))
+            answers.append(read(reply))
         except BadAnswer:
             continue
     if answers:
@@ -173,8 +167,8 @@ def test_merging_nodes_opens_no_hole(given_replies: list[Term]) -> None:
     ],
 )
 def test_a_version_is_a_release_number_and_nothing_more(given_version: str, shown: str) -> None:
-    assert known.version([ord(character) for character in given_version]) == shown
-    assert known.version(given_version.encode()) == shown
+    assert wall.version([ord(character) for character in given_version]) == shown
+    assert wall.version(given_version.encode()) == shown
 
 
 def test_the_last_value_of_an_option_counts_and_a_custom_one_is_not_named() -> None:
@@ -183,8 +177,8 @@ def test_the_last_value_of_an_option_counts_and_a_custom_one_is_not_named() -> N
         (Atom("mod_event_pusher"), [(Atom("backend"), Atom("http")), (Atom("backend"), Atom("push"))]),
         (Atom("mod_roster"), [(Atom("backend"), Atom("acme_store")), (Atom("password"), Atom("s3cr3t"))]),
     ]
-    facts = merge([read_answer([NODE, version("6.8.0"), ok("modules", [(loaded, metrics, [1, 2])])])])
-    assert facts.custom_module_count == 1
+    facts = merge([read([NODE, version("6.8.0"), ok("modules", ([(loaded, metrics, [1, 2])], [7, 8, 7]))])])
+    assert facts.custom_module_count == 2, "those that the node counted, not what it should not have named"
     (group,) = facts.modules
     assert group.host_types == 2
     assert [(module.name, module.backend) for module in group.modules] == [
@@ -210,4 +204,30 @@ def version(text: str) -> Term:
 def test_only_a_random_id_that_a_database_keeps_is_used(cluster_id: str, pools: list[str], *, kept: bool) -> None:
     pool_types = ok("outgoing_pools", [Atom(pool) for pool in pools])
     reply = [NODE, version("6.3.0"), pool_types, ok("cluster_id", cluster_id.encode())]
-    assert merge([read_answer(reply)]).cluster_id == (cluster_id if kept else None)
+    assert merge([read(reply)]).cluster_id == (cluster_id if kept else None)
+
+
+@pytest.mark.parametrize("probe", [probe for probe in PROBES if probe not in {"node", "version"}])
+def test_an_answer_nested_too_deeply_costs_its_fact(probe: str) -> None:
+    deep: Term = 1
+    for _ in range(100_000):
+        deep = (deep,)
+    shapes: list[Term] = [
+        deep,
+        [deep],
+        [(deep, deep)],
+        ([([Atom("mod_muc")], [(deep, [])], [1])], [deep]),
+        (1, [(deep, 2)]),
+    ]
+    for shape in shapes:
+        answer = read([NODE, version("6.8.0"), ok("uptime", 5), ok(probe, shape)])
+        assert answer.uptime_seconds == (None if probe == "uptime" else 5)
+        check([NODE, version("6.8.0"), ok(probe, shape)])
+
+
+def test_an_answer_nested_too_deeply_in_what_every_answer_has_costs_its_node() -> None:
+    deep: Term = 1
+    for _ in range(100_000):
+        deep = (deep,)
+    with pytest.raises(BadAnswer):
+        read([(Atom("node"), (Atom("ok"), (Atom("mongooseim@localhost"), [deep]))), version("6.8.0")])

@@ -79,7 +79,7 @@ def test_what_cannot_be_delivered_in_time_stays_queued(bridge: Bridge, emulator:
         began = time.monotonic()
         assert service.stop() == 0
         assert 4 < time.monotonic() - began < 10
-    assert rows(bridge, "SELECT SUM(events) FROM queue") == [(89,)]
+    assert rows(bridge, "SELECT SUM(events) FROM queue") == [(90,)]
 
 
 def test_a_second_signal_does_not_wait_for_the_first(bridge: Bridge, emulator: RunningEmulator) -> None:
@@ -217,7 +217,7 @@ def test_systemd_is_told_of_start_life_reload_and_stop(bridge: Bridge, tmp_path:
             assert any(line.startswith("MONOTONIC_USEC=") for line in told)
             assert heard("READY=1")
             service.send(signal.SIGUSR1)
-            assert heard("STATUS=report 1: 89 events, 2 nodes")
+            assert heard("STATUS=report 1: 90 events, 2 nodes")
             service.send(signal.SIGTERM)
             assert heard("STOPPING=1")
 

@@ -132,7 +132,7 @@ def test_status_tells_the_last_and_the_next_report_and_the_destinations(
             assert "last_report => undefined" in before
             assert "reports => 0" in before
             call(node, "report")
-            after = poll("delivered", lambda: "delivered => 89" in (told := call(node, "status")) and told)
+            after = poll("delivered", lambda: "delivered => 90" in (told := call(node, "status")) and told)
     assert "last_report => 1" in after
     assert '<<"mongooseim1@localhost">>,<<"mongooseim2@localhost">>' in after
     assert "queued => 0" in after

@@ -8,13 +8,13 @@ from pathlib import Path
 DOCS = Path(__file__).parents[2] / "docs"
 
 
-def documented_events() -> dict[str, set[str]]:
-    """Event names and params as docs/what-is-reported.md has them."""
+def documented_events() -> dict[str, dict[str, str]]:
+    """Event names, params and their meanings as docs/what-is-reported.md has them."""
     text = (DOCS / "what-is-reported.md").read_text()
     section = text.split("\n## Events\n")[1].split("\n## ")[0]
-    found: dict[str, set[str]] = {}
+    found: dict[str, dict[str, str]] = {}
     for part in section.split("\n### ")[1:]:
-        found[part.split("\n")[0]] = set(re.findall(r"^\| `(\w+)` \|", part, re.MULTILINE))
+        found[part.split("\n")[0]] = dict(re.findall(r"^\| `(\w+)` \| (.*?) \|", part, re.MULTILINE))
     return found
 
 

@@ -2,5 +2,5 @@
 % node (they carry user names and passwords).
 % Policy: "the configured APIs that are part of the open source project" and "transport mechanisms".
 {ok, Listeners} = mongoose_config:lookup_opt(listen),
-lists:usort([Handler || #{module := ejabberd_cowboy, handlers := Handlers} <- Listeners,
-                        #{module := Handler} <- Handlers, is_atom(Handler)])
+lists:usort([Known(handler, Name) || #{module := ejabberd_cowboy, handlers := Handlers} <- Listeners,
+                                     #{module := Name} <- Handlers])

@@ -1,3 +1,5 @@
-% How many hidden nodes are called as a bridge is, the one that asks included: more than one counts everything twice.
-% Policy: not reported, and no name leaves the node; it is the operator who is told.
-length([Name || Name <- nodes(hidden), lists:prefix("mongooseim_bridge@", atom_to_list(Name))])
+% How many other bridges are connected to this node: hidden nodes that are called as bridges are, but for this bridge's
+% own service. With another one everything may be counted twice. A number, no names.
+% Policy: for the operator only, it is not reported.
+length([Name || Node <- nodes(hidden), Name <- [atom_to_list(Node)],
+                lists:prefix("mongooseim_bridge@", Name), Name =/= OwnName])

@@ -1,4 +1,5 @@
-% The types of the connection pools to other services (redis, rdbms, ...). Addresses and passwords stay in the node.
+% The types of the connection pools to other services (redis, rdbms, ...), one for each pool. Addresses and passwords
+% stay in the node.
 % Policy: the backends in use.
 {ok, Pools} = mongoose_config:lookup_opt(outgoing_pools),
-lists:usort([Type || #{type := Type} <- Pools, is_atom(Type)])
+lists:sort([Known(pool, Type) || #{type := Type} <- Pools])

@@ -1,4 +1,5 @@
-% How many stanzas clients and servers exchanged since the node started, by type and direction.
+% How many stanzas clients and servers exchanged, by type and direction, as {Life, [{Type, Count}]}. Counters start at 0
+% whenever the application starts; Life is a number that stays the same until it stops, and that no other start has.
 % Policy: the load of an installation, never who talked to whom. "In" to the server is what MongooseIM reports as Sent.
 % Prometheus is preferred to exometer, as 6.6 does it; before 6.3 there was only exometer and no key to say so. The
 % names changed with 6.3 and 6.4, and a name of another release answers []: the first that answers is the right one.
@@ -12,7 +13,9 @@ Prometheus = fun(Prefix) ->
     end
 end,
 Exometer = fun(Pattern) ->
-    fun(Stanza) -> [{Metric, Count} || {Metric, [{count, Count} | _]} <- exometer:get_values(['_' | Pattern(Stanza)])] end
+    fun(Stanza) ->
+        [{Metric, Count} || {Metric, [{count, Count} | _]} <- exometer:get_values(['_' | Pattern(Stanza)])]
+    end
 end,
 Name = fun(Parts) -> list_to_atom(lists:append(Parts)) end,
 Sources = case mongoose_config:lookup_opt(instrumentation) of
@@ -32,8 +35,10 @@ Read = fun(Source) ->
     [{Type, lists:sum([Count || {_, Count} <- Source(Stanza)])} || {Type, _, _} = Stanza <- Stanzas]
 end,
 Answers = fun(Source) -> lists:any(fun(Stanza) -> Source(Stanza) =/= [] end, Stanzas) end,
+true = is_pid(Supervisor = whereis(ejabberd_sup)),
+Life = erlang:phash2({erlang:system_info(creation), Supervisor}, 1 bsl 32),
 case {Sources, lists:filter(Answers, Sources)} of
     {[], _} -> none;
-    {_, [Source | _]} -> Read(Source);
-    {[Source | _], []} -> Read(Source)
+    {_, [Source | _]} -> {Life, Read(Source)};
+    {[Source | _], []} -> {Life, Read(Source)}
 end

@@ -1,9 +1,12 @@
-"""The wall: what may leave the operator's network. Every word and number of a report has passed through here.
+"""The privacy wall: what may leave the operator's network. Every word and number of a report has passed through here.
 
 Only names that MongooseIM's open source releases 6.1.0 to 6.8.0 use may pass. A module with any other name is custom
 and counted; any other value becomes the word "custom"; an HTTP handler or a transport with any other name is left out,
 as MongooseIM itself leaves it out. A term of an unexpected type is treated as an unknown name. Nothing here fails, and
 nothing of what is turned away is kept, logged or put into a message.
+
+The lists are sent along with the probes, and names are filtered against them in the node already, so that an unknown
+one does not leave it. What is here is the second wall: it does not rely on what a node does.
 
 Sources: the modules with behaviour gen_mod or mongoose_module_metrics in each release's src/, and the choices that
 mongoose_config_spec.erl and the modules' config_spec/0 allow.
@@ -17,6 +20,8 @@ from typing import TYPE_CHECKING, Final
 from bridge.erlang.terms import Atom
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from bridge.erlang.terms import Term
 
 CUSTOM: Final = "custom"
@@ -39,38 +44,38 @@ MODULES: Final = frozenset(
     """.split()
 )
 
-_BACKENDS: Final = frozenset(
-    "mnesia rdbms rdbms_async cets redis riak cassandra elasticsearch ldap s3 http push rabbit sns".split()
-)
-OPTIONS: Final = {
-    "backend": _BACKENDS,
+WORDS: Final[Mapping[str, frozenset[str]]] = {
+    "module": MODULES,
+    "backend": frozenset(
+        "mnesia rdbms rdbms_async cets redis riak cassandra elasticsearch ldap s3 http push rabbit sns".split()
+    ),
     "online_backend": frozenset({"mnesia", "cets"}),
     "api_version": frozenset({"v2", "v3"}),
+    "handler": frozenset(
+        """
+        mod_bosh mod_websockets mongoose_admin_api mongoose_bosh_handler mongoose_client_api mongoose_graphql_handler
+        mongoose_prometheus_handler mongoose_websocket_handler
+        """.split()
+    ),
+    "transport": frozenset({"tcp"}),
+    "tls_mode": frozenset({"tls", "starttls", "starttls_required"}),
+    "tls_module": frozenset({"fast_tls", "just_tls"}),
+    "pool": frozenset("redis http rdbms cassandra elastic generic rabbit ldap riak".split()),
+    "config_type": frozenset({"toml", "cfg", "unknown_config_type"}),
+    "failure": frozenset(
+        "badarg badarith badmatch badkey badmap case_clause function_clause if_clause noproc timeout undef".split()
+    ),
 }
-"""The options of a module that are reported, and their values."""
+"""What may pass, by list. Handlers are of both generations: up to 6.5, and from 6.6 on."""
 
-HANDLERS: Final = frozenset(
-    """
-    mod_bosh mod_websockets mongoose_admin_api mongoose_bosh_handler mongoose_client_api mongoose_graphql_handler
-    mongoose_prometheus_handler mongoose_websocket_handler
-    """.split()
-)
-"""HTTP handlers of both generations: up to 6.5, and from 6.6 on."""
+OPTIONS: Final = ("backend", "online_backend", "api_version")
+"""The options of a module that are reported; each has its list."""
 
-HTTP_TRANSPORTS: Final = frozenset(
-    {"mod_bosh", "mod_websockets", "mongoose_bosh_handler", "mongoose_websocket_handler"}
-)
-TRANSPORTS: Final = frozenset({"tcp"})
-TLS_MODES: Final = frozenset({"tls", "starttls", "starttls_required"})
-TLS_MODULES: Final = frozenset({"fast_tls", "just_tls"})
-POOLS: Final = frozenset("redis http rdbms cassandra elastic generic rabbit ldap riak".split())
-CONFIG_TYPES: Final = frozenset({"toml", "cfg", "unknown_config_type"})
+HTTP_TRANSPORTS: Final = frozenset("mod_bosh mod_websockets mongoose_bosh_handler mongoose_websocket_handler".split())
+"""The handlers that are transports."""
 
-_FAILURES: Final = frozenset({"error", "exit", "throw"})
-_TAGS: Final = frozenset(
-    "badarg badarith badmatch badkey badmap case_clause function_clause if_clause noproc timeout undef".split()
-)
-_VERSION: Final = re.compile(r"(\d{1,3}\.\d{1,3}\.\d{1,3})(?![\d.])")
+_CLASSES: Final = frozenset({"error", "exit", "throw"})
+_VERSION: Final = re.compile(r"(\d{1,3}\.\d{1,3}\.\d{1,3})(?![\d.])", re.ASCII)
 _CLUSTER_ID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _LARGEST: Final = 2**53
 """Beyond it a number is not exact where numbers are floats, as in JavaScript and BigQuery's FLOAT64."""
@@ -84,57 +89,20 @@ def text(term: Term) -> str | None:
     return name if 0 < len(name) <= 255 and name.isascii() and name.isprintable() else None
 
 
-def _listed(term: Term, names: frozenset[str]) -> str | None:
+def known(words: str, term: Term) -> str | None:
+    """The name, if it is in the list of `WORDS` that is called so; None for any other term."""
     name = text(term)
-    return name if name in names else None
+    return name if name in WORDS[words] else None
+
+
+def word(words: str, term: Term) -> str:
+    """The name, if it is in the list of `WORDS` that is called so; "custom" for any other term."""
+    return known(words, term) or CUSTOM
 
 
 def count(term: Term) -> int | None:
     """A number of things, or of seconds."""
     return term if type(term) is int and 0 <= term < _LARGEST else None
-
-
-def module(term: Term) -> str | None:
-    """The name of an open source module; None for a custom one."""
-    return _listed(term, MODULES)
-
-
-def option(key: Term, value: Term) -> tuple[str, str] | None:
-    """An option of a module that is reported, with a known value or "custom"; None for an option that is not."""
-    name = text(key)
-    if name is None or name not in OPTIONS:
-        return None
-    return name, _listed(value, OPTIONS[name]) or CUSTOM
-
-
-def handler(term: Term) -> str | None:
-    """The name of an HTTP handler that MongooseIM ships; None for any other."""
-    return _listed(term, HANDLERS)
-
-
-def transport(term: Term) -> str | None:
-    """The transport of a listener for clients; None for any other."""
-    return _listed(term, TRANSPORTS)
-
-
-def tls_mode(term: Term) -> str:
-    """How a listener does TLS, or "custom"."""
-    return _listed(term, TLS_MODES) or CUSTOM
-
-
-def tls_module(term: Term) -> str | None:
-    """What does TLS in a listener, or "custom"; None where the release does not say."""
-    return None if text(term) == "undefined" else _listed(term, TLS_MODULES) or CUSTOM
-
-
-def pool(term: Term) -> str:
-    """The type of an outgoing pool, or "custom"."""
-    return _listed(term, POOLS) or CUSTOM
-
-
-def config_type(term: Term) -> str:
-    """The kind of configuration file."""
-    return _listed(term, CONFIG_TYPES) or "unknown_config_type"
 
 
 def version(term: Term) -> str:
@@ -151,4 +119,5 @@ def cluster_id(term: Term) -> str | None:
 
 def failure(kind: Term, tag: Term) -> str:
     """Why a fact could not be asked, in two words."""
-    return f"{_listed(kind, _FAILURES) or 'error'} {_listed(tag, _TAGS) or 'other'}"
+    raised = text(kind)
+    return f"{raised if raised in _CLASSES else 'error'} {known('failure', tag) or 'other'}"
