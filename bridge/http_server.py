@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
+import socket
 from contextlib import suppress
 from dataclasses import dataclass, field
 from email.utils import formatdate
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Awaitable, Callable, Mapping
 
-    Handler = Callable[["Request"], Awaitable["Response"]]
+    Handler = Callable[["HttpRequest"], Awaitable["HttpResponse"]]
     Routes = Mapping[tuple[str, str], Handler]
     """Method and path of each handler; HEAD is answered by the handler of GET."""
 
@@ -31,6 +33,8 @@ log = logging.getLogger(__name__)
 
 _PIECE: Final = 16_384
 """Bytes read at once; also what a head can exceed its limit by before it is noticed."""
+_ABSOLUTE: Final = re.compile("https?://([^/?]*)(.*)", re.IGNORECASE)
+_PHRASES: Final = {status.value: status.phrase for status in HTTPStatus}
 
 
 class ListenError(BridgeError):
@@ -55,21 +59,21 @@ class Limits:
     body: int = 1_048_576
     idle: float = 60.0
     """Seconds without a byte between two requests."""
-    request: float = 15.0
-    """Seconds from the first byte of a request to its last."""
-    write: float = 15.0
-    """Seconds for the client to take the answer."""
+    transfer: float = 15.0
+    """Seconds from the first byte of a request to its last, and for the client to take the answer."""
     grace: float = 1.0
-    """Seconds for answers under way when the server closes."""
+    """Seconds for answers under way when the server closes, and for a client to close its side."""
     connections: int = 256
+    """Beyond so many, a new one takes the place of the one that waits longest for a whole request."""
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class HttpRequest:
     """A whole request; header names are in lower case."""
 
     method: str
     path: str
+    """Without scheme and host where the client sent a whole URL; its host is then in the header."""
     query: str = field(repr=False)
     """Kept out of the repr: senders put secrets there."""
     headers: Mapping[str, str] = field(repr=False)
@@ -78,20 +82,13 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Response:
+class HttpResponse:
     """An answer; length, date and caching headers are added when it is sent."""
 
     status: int = 200
     body: bytes = b""
     content_type: str = "text/plain; charset=utf-8"
     headers: tuple[tuple[str, str], ...] = ()
-
-
-class _Refused(Exception):
-    """The request is not worth a handler; the connection ends after this answer."""
-
-    def __init__(self, status: int) -> None:
-        self.response = _plain(status)
 
 
 class Server:
@@ -110,7 +107,7 @@ class Server:
         self._limits = limits or Limits()
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self._answering: set[asyncio.Task[None]] = set()
+        self._waiting: dict[asyncio.Task[None], None] = {}  # no whole request yet; who waits longest is first
 
     async def start(self, host: str, port: int) -> tuple[str, int]:
         """Listen on the first address of `host`; port 0 takes any free one. Returns address and port.
@@ -118,20 +115,20 @@ class Server:
         Raises:
             ListenError: the port is taken or the address is none of this machine.
         """
-        loop = asyncio.get_running_loop()
-        tls = {"ssl_handshake_timeout": self._limits.request, "ssl_shutdown_timeout": self._limits.grace}
         try:
-            # One address only: port 0 on two addresses would be two ports.
-            address = str((await loop.getaddrinfo(host, port))[0][4][0])
+            found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            family, *_, address = found[0]  # one address only: port 0 on two addresses would be two ports
+            both = address[0] == "::" and socket.has_dualstack_ipv6()  # every address, those of IPv4 too
+            listening = socket.create_server(address, family=family, dualstack_ipv6=both)
+            patience = self._limits.transfer if self._tls else None
             self._server = await asyncio.start_server(
-                self._connected, address, port, limit=_PIECE, ssl=self._tls, **(tls if self._tls else {})
+                self._connected, sock=listening, limit=_PIECE, ssl=self._tls, ssl_handshake_timeout=patience
             )
         except (OSError, OverflowError, UnicodeError) as error:
             reason = getattr(error, "strerror", None) or str(error)
-            raise ListenError(
-                f"cannot listen on {host}:{port}: {reason}; choose an address of this machine and a free port (0: any)"
-            ) from error
-        name = self._server.sockets[0].getsockname()
+            remedy = "choose an address of this machine and a free port (0: any)"
+            raise ListenError(f"cannot listen on {host}:{port}: {reason}", remedy) from error
+        name = listening.getsockname()
         return str(name[0]), int(name[1])
 
     async def close(self) -> None:
@@ -139,44 +136,56 @@ class Server:
         if not self._server:
             return
         self._server.close()
-        for task in self._tasks - self._answering:
+        for task in self._waiting:
             task.cancel()
-        if self._answering:
-            await asyncio.wait(self._answering, timeout=self._limits.grace)
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        with suppress(TimeoutError):  # which cancels what is left
+            async with asyncio.timeout(self._limits.grace):
+                await asyncio.gather(*self._tasks, return_exceptions=True)
         with suppress(TimeoutError):  # a TLS handshake that stands still has no task yet
             async with asyncio.timeout(self._limits.grace):
                 await self._server.wait_closed()
 
     def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if len(self._tasks) >= self._limits.connections:
-            writer.transport.abort()
-            return
+            longest = next(iter(self._waiting), None)
+            if longest is None:
+                writer.transport.abort()
+                return
+            del self._waiting[longest]
+            longest.cancel()
         task = asyncio.get_running_loop().create_task(self._connection(reader, writer))
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._waiting[task] = None
+
+        def ended(task: asyncio.Task[None]) -> None:
+            self._tasks.discard(task)
+            self._waiting.pop(task, None)
+            writer.transport.abort()  # where the client does not join in closing, or the task did not even begin
+
+        task.add_done_callback(ended)
 
     async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = cast("asyncio.Task[None]", asyncio.current_task())
         conversation = _Conversation(reader, writer, self._limits)
         try:
             while self._server and self._server.is_serving() and (request := await conversation.receive()):
-                self._answering.add(task)
+                del self._waiting[task]
                 await conversation.send(await self._answer(request), request.method)
-                self._answering.discard(task)
+                self._waiting[task] = None
         except CutOff as cut:
             writer.write(cut.raw)
-        except _Refused as refused:
-            await conversation.refuse(refused.response)
+        except h11.RemoteProtocolError as error:
+            log.debug(Line("http_request_malformed", error=error))
+            await conversation.refuse(error.error_status_hint)
         except (OSError, TimeoutError) as error:  # the client went away, or takes or sends too slowly
             log.debug(Line("http_connection_lost", error=type(error).__name__))
         finally:
-            self._answering.discard(task)
-            await conversation.close()
+            writer.close()
+            with suppress(OSError, TimeoutError):
+                async with asyncio.timeout(self._limits.grace):
+                    await writer.wait_closed()
 
-    async def _answer(self, request: Request) -> Response:
+    async def _answer(self, request: HttpRequest) -> HttpResponse:
         method = "GET" if request.method == "HEAD" else request.method
         handler = self._routes.get((method, request.path))
         if handler is None:
@@ -199,53 +208,54 @@ class _Conversation:
         self._writer = writer
         self._limits = limits
         self._wire = h11.Connection(h11.SERVER, max_incomplete_event_size=limits.head)
-        self._begun = False
 
-    async def receive(self) -> Request | None:
+    async def receive(self) -> HttpRequest | None:
         """The next request, or None where the client has no more.
 
         Raises:
-            _Refused: it is malformed, too large or too slow.
+            TimeoutError: the client sends nothing.
+            h11.RemoteProtocolError: the request is malformed, too large or too slow.
         """
         if self._wire.our_state is h11.DONE and self._wire.their_state is h11.DONE:
             self._wire.start_next_cycle()
         if self._wire.our_state is not h11.IDLE:  # one side wants to end here
             return None
-        self._begun = False
+        if not self._wire.trailing_data[0]:
+            async with asyncio.timeout(self._limits.idle):
+                await self._read()
         body = bytearray()
         try:
-            async with asyncio.timeout(self._limits.idle) as deadline:
-                head = await self._event(deadline)
+            async with asyncio.timeout(self._limits.transfer):
+                head = await self._event()
                 if not isinstance(head, h11.Request):
                     return None
-                while isinstance(piece := await self._event(deadline), h11.Data):
+                while isinstance(piece := await self._event(), h11.Data):
                     body += piece.data
                     if len(body) > self._limits.body:
-                        raise _Refused(413)
-        except h11.RemoteProtocolError as error:
-            log.debug(Line("http_request_malformed", error=error))
-            raise _Refused(error.error_status_hint) from error
-        except TimeoutError:
-            if self._begun:
-                raise _Refused(408) from None
-            return None
-        path, _, query = head.target.decode("ascii").partition("?")
+                        raise h11.RemoteProtocolError("body too large", error_status_hint=413)
+        except TimeoutError as error:
+            raise h11.RemoteProtocolError("request too slow", error_status_hint=408) from error
         headers = {name.decode("ascii"): value.decode("latin-1") for name, value in head.headers}
-        peer = self._writer.get_extra_info("peername")
-        return Request(head.method.decode("ascii"), path, query, headers, bytes(body), str(peer[0]) if peer else "")
+        method, target = head.method.decode("ascii"), head.target.decode("ascii")
+        if absolute := _ABSOLUTE.fullmatch(target):  # its host replaces the header's: RFC 9112, section 3.2.2
+            headers["host"], target = absolute.groups()
+            target = target if target.startswith("/") else f"/{target}"
+        path, _, query = target.partition("?")
+        peer = self._writer.get_extra_info("peername") or ("",)
+        # On a socket for both protocols the address of an IPv4 client is written as one of IPv6.
+        return HttpRequest(method, path, query, headers, bytes(body), str(peer[0]).removeprefix("::ffff:"))
 
-    async def _event(self, deadline: asyncio.Timeout) -> object:
+    async def _event(self) -> object:
         while (event := self._wire.next_event()) is h11.NEED_DATA:
             if self._wire.they_are_waiting_for_100_continue:
                 self._write(h11.InformationalResponse(status_code=100, headers=[]))
-            piece = await self._reader.read(_PIECE)
-            if piece and not self._begun:
-                self._begun = True
-                deadline.reschedule(asyncio.get_running_loop().time() + self._limits.request)
-            self._wire.receive_data(piece)
+            await self._read()
         return event
 
-    async def send(self, response: Response, method: str) -> None:
+    async def _read(self) -> None:
+        self._wire.receive_data(await self._reader.read(_PIECE))
+
+    async def send(self, response: HttpResponse, method: str) -> None:
         """Send an answer; that to HEAD has no body."""
         headers = [("Date", formatdate(usegmt=True)), ("Cache-Control", "no-store"), *response.headers]
         if response.status not in (204, 304):
@@ -256,43 +266,27 @@ class _Conversation:
             ]
         if self._wire.their_state is not h11.DONE:  # refused before its end
             headers.append(("Connection", "close"))
-        head = h11.Response(status_code=response.status, headers=headers, reason=_phrase(response.status))
+        head = h11.Response(status_code=response.status, headers=headers, reason=_PHRASES.get(response.status, ""))
         self._write(head, h11.Data(data=b"" if method == "HEAD" else response.body), h11.EndOfMessage())
-        async with asyncio.timeout(self._limits.write):
+        async with asyncio.timeout(self._limits.transfer):
             await self._writer.drain()
 
-    async def refuse(self, response: Response) -> None:
-        """Send a last answer and take what the client still sends, within a second.
+    async def refuse(self, status: int) -> None:
+        """Send a status as the last answer and take what the client still sends, within the grace.
 
         Closing over unread bytes resets the connection, and the client would lose the answer.
         """
         with suppress(OSError, TimeoutError):
-            await self.send(response, "GET")
+            await self.send(_plain(status), "GET")
             if self._writer.can_write_eof():
                 self._writer.write_eof()
-            async with asyncio.timeout(1.0):
+            async with asyncio.timeout(self._limits.grace):
                 while await self._reader.read(_PIECE):
                     pass
-
-    async def close(self) -> None:
-        """Close the connection, hard where the client does not join in."""
-        self._writer.close()
-        try:
-            async with asyncio.timeout(self._limits.grace):
-                await self._writer.wait_closed()
-        except (OSError, TimeoutError):
-            self._writer.transport.abort()
 
     def _write(self, *events: h11.Event) -> None:
         self._writer.write(b"".join(self._wire.send(event) or b"" for event in events))
 
 
-def _plain(status: int, *headers: tuple[str, str]) -> Response:
-    return Response(status, f"{status} {_phrase(status)}\n".encode(), headers=headers)
-
-
-def _phrase(status: int) -> str:
-    try:
-        return HTTPStatus(status).phrase
-    except ValueError:
-        return ""
+def _plain(status: int, *headers: tuple[str, str]) -> HttpResponse:
+    return HttpResponse(status, f"{status} {_PHRASES[status]}\n".encode(), headers=headers)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import secrets
 from importlib.resources import files
 
-from bridge.http_server import Response
+from bridge.http_server import HttpResponse
 
 
-def response(package: str) -> Response:
+def response(package: str) -> HttpResponse:
     """`page.html` of a package, under a policy that lets nothing run or load but what is in it.
 
     Args:
@@ -23,4 +23,4 @@ def response(package: str) -> Response:
     page = files(package).joinpath("page.html").read_text(encoding="utf-8")
     text = page.replace("STYLE\n", style).replace("NONCE", nonce)
     headers = (("Content-Security-Policy", policy), ("Referrer-Policy", "no-referrer"))
-    return Response(200, text.encode(), "text/html; charset=utf-8", headers)
+    return HttpResponse(200, text.encode(), "text/html; charset=utf-8", headers)

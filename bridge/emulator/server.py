@@ -15,7 +15,7 @@ from bridge import web_page
 from bridge.emulator.faults import FaultError, Kind, Plan
 from bridge.emulator.record import Record, RecordedEvent, RecordedRequest, moment
 from bridge.emulator.validator import judge
-from bridge.http_server import CutOff, Limits, Response, Server
+from bridge.http_server import CutOff, HttpResponse, Limits, Server
 
 if TYPE_CHECKING:
     import ssl
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from bridge.emulator.faults import Fault
     from bridge.emulator.verdict import Verdict
-    from bridge.http_server import Request
+    from bridge.http_server import HttpRequest
 
     Listener = Callable[[RecordedRequest, Sequence[RecordedEvent]], None]
 
@@ -153,24 +153,24 @@ class Emulator:
 
     # GA4's endpoints
 
-    async def _collect(self, request: Request) -> Response:
+    async def _collect(self, request: HttpRequest) -> HttpResponse:
         fault = self._plan.next()
         verdict = judge(request.body, int(self._clock() * 1e6))
         taken = fault.kind in (Kind.OK, Kind.SLOW, Kind.CUT)
         self._keep(request, verdict, "204" if fault.kind is Kind.OK else str(fault), taken=taken)
-        return await self._answer(fault, Response(204))
+        return await self._answer(fault, HttpResponse(204))
 
-    async def _debug(self, request: Request) -> Response:
+    async def _debug(self, request: HttpRequest) -> HttpResponse:
         fault = self._plan.next()
         verdict = judge(request.body, int(self._clock() * 1e6))
         self._keep(request, verdict, "200" if fault.kind is Kind.OK else str(fault), taken=False)
         return await self._answer(fault, _json({"validationMessages": verdict.messages()}))
 
-    async def _answer(self, fault: Fault, usual: Response) -> Response:
+    async def _answer(self, fault: Fault, usual: HttpResponse) -> HttpResponse:
         match fault.kind:
             case Kind.STATUS:
                 headers = (("Retry-After", fault.retry_after),) if fault.retry_after else ()
-                return Response(fault.status, f"{fault.status} on purpose\n".encode(), headers=headers)
+                return HttpResponse(fault.status, f"{fault.status} on purpose\n".encode(), headers=headers)
             case Kind.DROP:
                 raise CutOff
             case Kind.CUT:
@@ -182,7 +182,7 @@ class Emulator:
                 await asyncio.sleep(fault.seconds)
         return usual
 
-    def _keep(self, request: Request, verdict: Verdict, answer: str, *, taken: bool) -> None:
+    def _keep(self, request: HttpRequest, verdict: Verdict, answer: str, *, taken: bool) -> None:
         query = parse_qs(request.query)
         received, measurement_id = moment(self._clock()), query.get("measurement_id", [None])[0]
         secret_given = "api_secret" in query
@@ -211,10 +211,10 @@ class Emulator:
 
     # the emulator's own pages
 
-    async def _page(self, _: Request) -> Response:
+    async def _page(self, _: HttpRequest) -> HttpResponse:
         return web_page.response("bridge.emulator")
 
-    async def _events(self, request: Request) -> Response:
+    async def _events(self, request: HttpRequest) -> HttpResponse:
         kept = self._record.events
         after = parse_qs(request.query).get("after", [""])[0]
         start = len(kept) - _PAGE_OF_EVENTS
@@ -231,17 +231,17 @@ class Emulator:
         }
         return _json(whole)
 
-    async def _tell_fail(self, _: Request) -> Response:
+    async def _tell_fail(self, _: HttpRequest) -> HttpResponse:
         return _json({"fail": self.fail})
 
-    async def _set_fail(self, request: Request) -> Response:
+    async def _set_fail(self, request: HttpRequest) -> HttpResponse:
         # Pages that a browser has open may post to this machine; programs send no Origin.
         if not ipaddress.ip_address(request.peer).is_loopback or "origin" in request.headers:
-            return Response(403, b"only for programs on this machine\n")
+            return HttpResponse(403, b"only for programs on this machine\n")
         try:
             self.fail = request.body.decode()
         except (FaultError, UnicodeDecodeError) as error:
-            return Response(400, f"{error}\n".encode())
+            return HttpResponse(400, f"{error}\n".encode())
         return _json({"fail": self.fail})
 
 
@@ -256,5 +256,5 @@ def _judged(
     ]
 
 
-def _json(value: object) -> Response:
-    return Response(200, json.dumps(value).encode(), "application/json")
+def _json(value: object) -> HttpResponse:
+    return HttpResponse(200, json.dumps(value).encode(), "application/json")

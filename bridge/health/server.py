@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 from bridge import web_page
 from bridge.errors import BridgeError, ExitCode
 from bridge.health.view import HISTORY, Views
-from bridge.http_server import Limits, ListenError, Response, Server
+from bridge.http_server import HttpResponse, Limits, ListenError, Server
 from bridge.report.json_log import as_json
 from bridge.state.errors import StateError
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from bridge.app import Installation
-    from bridge.http_server import Handler, Request
+    from bridge.http_server import Handler, HttpRequest
     from bridge.state.state import State
     from bridge.state.status import Status
 
@@ -88,57 +88,57 @@ class HealthListener:
     def _guarded(self, handler: Handler) -> Handler:
         """The handler, but not for pages of elsewhere that ask under a name of theirs which leads to this machine."""
 
-        async def guarded(request: Request) -> Response:
+        async def guarded(request: HttpRequest) -> HttpResponse:
             host = request.headers.get("host")  # programs may leave it out, browsers never do
             if self._local and host is not None and not _is_local(host):
-                return Response(403, b"this listener is for its own machine; ask for it as localhost\n")
+                return HttpResponse(403, b"this listener is for its own machine; ask for it as localhost\n")
             try:
                 return await handler(request)
             except StateError as error:
-                return Response(503, f"{error}\n".encode())
+                return HttpResponse(503, f"{error}\n".encode())
 
         return guarded
 
-    async def _page(self, _: Request) -> Response:
+    async def _page(self, _: HttpRequest) -> HttpResponse:
         return web_page.response("bridge.health")
 
     def _status(self) -> Status:
         return self._state.status(HISTORY, self._configured)
 
-    async def _view(self, request: Request) -> Response:
+    async def _view(self, request: HttpRequest) -> HttpResponse:
         known = parse_qs(request.query).get("report", [""])[0]
         usable = known.isascii() and known.isdigit() and len(known) < 18
         view = self._views.as_json(self._status(), self._state, int(known) if usable else None)
-        return Response(200, view, "application/json")
+        return HttpResponse(200, view, "application/json")
 
-    async def _report(self, _: Request) -> Response:
+    async def _report(self, _: HttpRequest) -> HttpResponse:
         last = self._status().last_published
         stored = self._state.report(last.id) if last else None
         if stored is None:
-            return Response(404, b"no report was made yet\n")
-        return Response(200, as_json(stored[1]).encode(), "application/json")
+            return HttpResponse(404, b"no report was made yet\n")
+        return HttpResponse(200, as_json(stored[1]).encode(), "application/json")
 
-    async def _healthz(self, _: Request) -> Response:
+    async def _healthz(self, _: HttpRequest) -> HttpResponse:
         return _checked(self._stuck(), "alive")
 
-    async def _readyz(self, _: Request) -> Response:
+    async def _readyz(self, _: HttpRequest) -> HttpResponse:
         return _checked(self._status().not_ready, "ready")
 
-    async def _metrics(self, request: Request) -> Response:
+    async def _metrics(self, request: HttpRequest) -> HttpResponse:
         try:
             from bridge.health.metrics import exposition  # noqa: PLC0415 - an extra, and costly
         except ImportError:
-            return Response(501, _NO_METRICS.encode())
+            return HttpResponse(501, _NO_METRICS.encode())
         try:
             status = self._status()
         except StateError:
             status = None
         body, content_type = exposition(status, request.headers.get("accept", ""))
-        return Response(200, body, content_type)
+        return HttpResponse(200, body, content_type)
 
 
-def _checked(reason: str | None, well: str) -> Response:
-    return Response(503, f"{reason}\n".encode()) if reason else Response(200, f"{well}\n".encode())
+def _checked(reason: str | None, well: str) -> HttpResponse:
+    return HttpResponse(503, f"{reason}\n".encode()) if reason else HttpResponse(200, f"{well}\n".encode())
 
 
 def _is_local(host: str) -> bool:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import re
+import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -11,20 +12,23 @@ import httpx
 import pytest
 import trustme
 
-from bridge.http_server import CutOff, Limits, ListenError, Request, Response, Server
+from bridge.http_server import CutOff, HttpRequest, HttpResponse, Limits, ListenError, Server
 
-IMPATIENT = Limits(head=2_000, body=1_000, idle=0.2, request=0.3, write=0.3, grace=0.3, connections=4)
-
-
-async def echo(request: Request) -> Response:
-    return Response(200, request.body, headers=(("X-Query", request.query), ("X-Peer", request.peer)))
+IMPATIENT = Limits(head=2_000, body=1_000, idle=0.2, transfer=0.3, grace=0.3, connections=4)
 
 
-async def broken(_: Request) -> Response:
+async def echo(request: HttpRequest) -> HttpResponse:
+    host = request.headers.get("host", "")
+    return HttpResponse(
+        200, request.body, headers=(("X-Host", host), ("X-Query", request.query), ("X-Peer", request.peer))
+    )
+
+
+async def broken(_: HttpRequest) -> HttpResponse:
     raise RuntimeError("secret inside")
 
 
-async def cut(_: Request) -> Response:
+async def cut(_: HttpRequest) -> HttpResponse:
     raise CutOff(b"HTTP/1.1 2")
 
 
@@ -38,7 +42,9 @@ ROUTES = {
 
 
 @asynccontextmanager
-async def serving(limits: Limits | None = None, **more: Callable[[Request], Awaitable[Response]]) -> AsyncIterator[int]:
+async def serving(
+    limits: Limits | None = None, **more: Callable[[HttpRequest], Awaitable[HttpResponse]]
+) -> AsyncIterator[int]:
     routes = {**ROUTES, **{("GET", f"/{name}"): handler for name, handler in more.items()}}
     server = Server(routes, limits=limits)
     _, port = await server.start("127.0.0.1", 0)
@@ -171,9 +177,9 @@ async def test_a_silent_client_is_let_go() -> None:
 async def test_a_client_that_does_not_take_its_answer_is_let_go() -> None:
     gone = asyncio.Event()
 
-    async def large(_: Request) -> Response:
+    async def large(_: HttpRequest) -> HttpResponse:
         gone.set()
-        return Response(200, b"x" * 30_000_000)
+        return HttpResponse(200, b"x" * 30_000_000)
 
     async with serving(IMPATIENT, large=large) as port:
         _, writer = await asyncio.open_connection("127.0.0.1", port, limit=1)
@@ -185,14 +191,79 @@ async def test_a_client_that_does_not_take_its_answer_is_let_go() -> None:
         writer.transport.abort()
 
 
-async def test_more_connections_than_allowed_are_closed_at_once() -> None:
-    async with serving(Limits(connections=1)) as port:
-        _, first = await asyncio.open_connection("127.0.0.1", port)
-        first.write(b"GE")
-        with pytest.raises((ConnectionError, AssertionError)):
-            assert await exchange(port, b"GET / HTTP/1.0\r\n\r\n")
-        first.close()
-        await first.wait_closed()
+@pytest.mark.parametrize("sent", [b"", b"GE"], ids=["idle", "in the middle of a request"])
+async def test_a_new_connection_takes_the_place_of_the_one_that_waits_longest(sent: bytes) -> None:
+    async with serving(Limits(connections=3)) as port, asyncio.timeout(5):
+        clients = [await asyncio.open_connection("127.0.0.1", port) for _ in range(3)]
+        for reader, writer in clients:  # each of them is in use before it waits
+            writer.write(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+            assert b"200 OK" in await reader.readuntil(b"\r\n\r\n")
+            writer.write(sent)
+        assert status(await exchange(port, b"GET / HTTP/1.0\r\n\r\n")) == 200
+        assert await clients[0][0].read() == b""
+        for _, writer in clients[1:]:
+            writer.write(b"GET / HTTP/1.0\r\n\r\n"[len(sent) :])
+        assert [status(await reader.read()) for reader, _ in clients[1:]] == [200, 200]
+        for _, writer in clients:
+            writer.close()
+            await writer.wait_closed()
+
+
+async def test_many_new_connections_at_once_leave_room_for_the_last() -> None:
+    async with serving(Limits(connections=4)) as port, asyncio.timeout(5):
+        idle = await asyncio.gather(*(asyncio.open_connection("127.0.0.1", port) for _ in range(40)))
+        assert status(await exchange(port, b"GET / HTTP/1.0\r\n\r\n")) == 200
+        for _, writer in idle:
+            writer.transport.abort()
+
+
+async def test_no_connection_is_given_up_while_it_is_answered() -> None:
+    started, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow(_: HttpRequest) -> HttpResponse:
+        started.set()
+        await go_on.wait()
+        return HttpResponse(200, b"done")
+
+    async with serving(Limits(connections=1), slow=slow) as port, asyncio.timeout(5):
+        busy = asyncio.create_task(exchange(port, b"GET /slow HTTP/1.0\r\n\r\n"))
+        await started.wait()
+        with pytest.raises((ConnectionError, IndexError)):
+            status(await exchange(port, b"GET / HTTP/1.0\r\n\r\n"))
+        go_on.set()
+        assert (await busy).endswith(b"done")
+
+
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this machine has no IPv6")
+async def test_all_addresses_means_those_of_both_protocols() -> None:
+    server = Server(ROUTES)
+    host, port = await server.start("::", 0)
+    assert host == "::"
+    async with httpx.AsyncClient(trust_env=False) as client:
+        peers = [(await client.get(f"http://{own}:{port}/")).headers["x-peer"] for own in ("127.0.0.1", "[::1]")]
+    assert peers == ["127.0.0.1", "::1"]
+    await server.close()
+
+
+@pytest.mark.parametrize(
+    ("target", "host", "path", "query"),
+    [
+        ("http://Other:80/", "Other:80", "/", ""),
+        ("HTTP://other?a=/b", "other", "/", "a=/b"),
+        ("https://[::1]/?a", "[::1]", "/", "a"),
+        ("http://other/nowhere", "other", None, ""),
+        ("//other/", "h", None, ""),
+        ("*", "h", None, ""),
+        ("ftp://other/", "h", None, ""),
+    ],
+)
+async def test_a_target_may_be_a_whole_url_and_its_host_counts(
+    target: str, host: str, path: str | None, query: str
+) -> None:
+    async with serving() as port:
+        answer = await exchange(port, f"GET {target} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n".encode())
+    assert status(answer) == (200 if path else 404)
+    assert (f"X-Host: {host}\r\nX-Query: {query}\r\n".encode() in answer) == bool(path)
 
 
 async def test_a_fault_in_a_handler_is_logged_and_hidden(caplog: pytest.LogCaptureFixture) -> None:
@@ -213,10 +284,10 @@ async def test_a_handler_can_cut_the_connection_off() -> None:
 async def test_closing_lets_an_answer_finish_and_ends_everything_else() -> None:
     started, go_on = asyncio.Event(), asyncio.Event()
 
-    async def slow(_: Request) -> Response:
+    async def slow(_: HttpRequest) -> HttpResponse:
         started.set()
         await go_on.wait()
-        return Response(200, b"done")
+        return HttpResponse(200, b"done")
 
     server = Server({("GET", "/"): slow})
     _, port = await server.start("127.0.0.1", 0)
@@ -235,7 +306,7 @@ async def test_closing_lets_an_answer_finish_and_ends_everything_else() -> None:
 async def test_closing_does_not_wait_for_an_answer_that_never_comes() -> None:
     started = asyncio.Event()
 
-    async def hang(_: Request) -> Response:
+    async def hang(_: HttpRequest) -> HttpResponse:
         started.set()
         await asyncio.Event().wait()
         raise AssertionError

@@ -43,6 +43,7 @@ GOOD = [
     strict(events=[event(**{f"p{number}": number for number in range(23)})]),
     strict(timestamp_micros=NOW - 72 * HOUR),
     strict(events=[{**event(), "timestamp_micros": NOW}]),
+    strict(events=[{**event(), "timestamp_micros": f"{NOW}"}], timestamp_micros=f"{NOW}"),  # Google's own event builder
     strict(user_location={"city": "Kraków", "region_id": "PL-12", "country_id": "PL", "continent_id": "150"}),
     strict(user_properties={"x" * 24: {"value": "y" * 36}}, user_id="somebody", consent={"ad_user_data": "DENIED"}),
     strict(events=[event("purchase", items=[{"item_id": "1", "price": 2.5}])]),
@@ -119,6 +120,9 @@ DROPS_THE_EVENT = [
     (event(**{f"p{number}": 1 for number in range(24)}), "EXCEEDED_MAX_ENTITIES", "events[0].params"),
     ({**event(), "timestamp_micros": "now"}, "VALUE_INVALID", "events[0].timestamp_micros"),
     ({**event(), "timestamp_micros": 1.5}, "VALUE_INVALID", "events[0].timestamp_micros"),
+    ({**event(), "timestamp_micros": ""}, "VALUE_INVALID", "events[0].timestamp_micros"),
+    ({**event(), "timestamp_micros": f"{NOW}\n"}, "VALUE_INVALID", "events[0].timestamp_micros"),
+    ({**event(), "timestamp_micros": "9" * 5_000}, "VALUE_INVALID", "events[0].timestamp_micros"),
 ]
 
 
@@ -244,7 +248,7 @@ def test_missing_session_params_are_warned_of_but_never_told_nor_enforced() -> N
 
 
 def test_the_event_s_own_timestamp_comes_before_the_request_s() -> None:
-    events = [{**event(), "timestamp_micros": NOW - 5}, event()]
+    events = [{**event(), "timestamp_micros": f"{NOW - 5}"}, event()]
     verdict = judge(payload(events=events, timestamp_micros=NOW - 9), NOW)
     assert [each.timestamp_micros for each in verdict.events] == [NOW - 5, NOW - 9]
 
