@@ -109,8 +109,8 @@ class Server:
         self._tasks: set[asyncio.Task[None]] = set()
         self._waiting: dict[asyncio.Task[None], None] = {}  # no whole request yet; who waits longest is first
 
-    async def start(self, host: str, port: int) -> tuple[str, int]:
-        """Listen on the first address of `host`; port 0 takes any free one. Returns address and port.
+    async def start(self, host: str, port: int) -> str:
+        """Listen on the first address of `host`; port 0 takes any free one. Returns the URL, without a path.
 
         Raises:
             ListenError: the port is taken or the address is none of this machine.
@@ -128,8 +128,8 @@ class Server:
             reason = getattr(error, "strerror", None) or str(error)
             remedy = "choose an address of this machine and a free port (0: any)"
             raise ListenError(f"cannot listen on {host}:{port}: {reason}", remedy) from error
-        name = listening.getsockname()
-        return str(name[0]), int(name[1])
+        own, port = listening.getsockname()[:2]
+        return f"{'https' if self._tls else 'http'}://{f'[{own}]' if ':' in own else own}:{port}"
 
     async def close(self) -> None:
         """Stop listening, let answers under way finish within the grace, then end every connection."""

@@ -13,12 +13,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bridge.cli.context import pass_unread
+from bridge.cli.context import format_option, pass_unread
 from bridge.emulator.server import Emulator
+from bridge.errors import BridgeError
 from bridge.log import set_up_log
+from bridge.text import printable
+from bridge.threads import run
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from bridge.app import Installation
     from bridge.emulator.record import RecordedEvent, RecordedRequest
@@ -39,7 +42,7 @@ if TYPE_CHECKING:
 )
 @click.option("--tls-cert", type=click.Path(dir_okay=False), metavar="FILE", help="Certificate chain (PEM), for https.")
 @click.option("--tls-key", type=click.Path(dir_okay=False), metavar="FILE", help="Its key (PEM).")
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="Form of the live lines.")
+@format_option("text", "json", help="Form of the live lines.")
 @click.option("--quiet", is_flag=True, help="No live lines, only where it listens.")
 @pass_unread
 def command(
@@ -64,81 +67,66 @@ def command(
         str(installation.options.get("bridge.log_level", "info")),
         str(installation.options.get("bridge.log_format", "text")),
     )
-    live = _Live(form)
+
+    def show(request: RecordedRequest, events: Sequence[RecordedEvent]) -> None:
+        _print(_text(request, events) if form == "text" else [event.to_json() for event in events])
+
+    tls = _tls_context(tls_cert, tls_key)
+    listener = None if quiet else show
     emulator = Emulator(
-        host=host,
-        port=port,
-        fail="; ".join(fail),
-        tls=_tls_context(tls_cert, tls_key),
-        record=record,
-        keep=10_000,
-        listener=None if quiet else live.show,
+        host=host, port=port, fail=";".join(fail), tls=tls, record=record, keep=10_000, listener=listener
     )
-    asyncio.run(_serve(emulator, live))
+    run(_serve(emulator, form))
 
 
-async def _serve(emulator: Emulator, live: _Live) -> None:
+async def _serve(emulator: Emulator, form: str) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with emulator:
-        live.listening(emulator.url)
+        _print([f"listening on {emulator.url}" if form == "text" else json.dumps({"listening": emulator.url})])
         await stop.wait()
 
 
 def _tls_context(cert: str | None, key: str | None) -> ssl.SSLContext | None:
-    if not cert and not key:
-        return None
     if not cert:
-        raise click.UsageError("--tls-key needs --tls-cert")
+        if key:
+            raise click.UsageError("--tls-key needs --tls-cert")
+        return None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:
         context.load_cert_chain(cert, key)
     except OSError as error:
         files = f"{cert} and {key}" if key else cert
-        raise click.UsageError(f"cannot use {files} for TLS: {error.strerror or error}; PEM files that fit") from error
+        remedy = "name a certificate and its key as PEM files"
+        raise BridgeError(f"cannot use {files} for TLS: {error.strerror or error}", remedy) from error
     return context
 
 
-class _Live:
-    """Lines on stdout as things arrive."""
-
-    def __init__(self, form: str) -> None:
-        self._json = form == "json"
-
-    def listening(self, url: str) -> None:
-        self._print(json.dumps({"listening": url}) if self._json else f"listening on {url}")
-
-    def show(self, request: RecordedRequest, events: Sequence[RecordedEvent]) -> None:
-        lines = [event.to_json() for event in events] if self._json else list(_text(request, events))
-        if lines:
-            self._print("\n".join(lines))
-
-    def _print(self, text: str) -> None:
-        try:
-            click.echo(text)
-        except BrokenPipeError:  # nobody reads any more; senders still want answers
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def _print(lines: Iterable[str]) -> None:
+    try:
+        for line in lines:
+            click.echo(line)
+    except BrokenPipeError:  # nobody reads any more; senders still want answers
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _text(request: RecordedRequest, events: Sequence[RecordedEvent]) -> list[str]:
-    lines = []
+def _text(request: RecordedRequest, events: Sequence[RecordedEvent]) -> Iterator[str]:
     if request.path.startswith("/debug/"):
-        lines.append(_row(request, "validated", f"{request.events} events, {request.messages} messages"))
+        yield _row(request, "validated", f"{request.events} events, {request.messages} messages")
     if request.answer not in ("200", "204"):
-        lines.append(_row(request, "failing", f"{request.answer} on purpose, {request.events} events"))
+        yield _row(request, "failing", f"{request.answer} on purpose, {request.events} events")
     for event in events:
         params = " ".join(f"{name}={value}" for name, value in event.params.items())
-        lines.append(_row(request, "accepted" if event.accepted else "rejected", f"{event.name or '-':<24}  {params}"))
-        notes = (*event.reasons, *(f"warning: {text}" for text in event.warnings))
-        lines += [" " * 20 + _printable(text) for text in notes]
-    return lines
+        yield _row(request, "accepted" if event.accepted else "rejected", f"{event.name or '-':<24}  {params}")
+        for note in (*event.reasons, *(f"warning: {text}" for text in event.warnings)):
+            yield f"{'':20}{_one_line(note)}"
 
 
 def _row(request: RecordedRequest, verdict: str, rest: str) -> str:
-    return _printable(f"{request.received[11:19]}  {verdict:<9} {request.measurement_id or '-':<14} {rest}".rstrip())
+    return _one_line(f"{request.received[11:19]}  {verdict:<9} {request.measurement_id or '-':<14} {rest}".rstrip())
 
 
-def _printable(text: str) -> str:
-    """What arrives may hold anything; a terminal gets no control characters."""
-    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+def _one_line(text: str) -> str:
+    """What arrives may hold anything; a line stays one."""
+    return printable(text).replace("\n", "\\n")

@@ -34,9 +34,9 @@ ADDED_PARAMS: Final = ("session_id", "engagement_time_msec")
 """Put into every event when it is sent: without them it does not show in Realtime and users stay 0."""
 
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
-_RESERVED_PREFIXES: Final = ("_", "firebase_", "ga_", "google_", "gtag.")
+RESERVED_PREFIXES: Final = ("_", "firebase_", "ga_", "google_", "gtag.")
 _RESERVED_PARAMS: Final = frozenset({"firebase_conversion", *ADDED_PARAMS})
-_RESERVED_EVENTS: Final = frozenset(
+RESERVED_EVENTS: Final = frozenset(
     """
     ad_activeview ad_click ad_exposure ad_query ad_reward adunit_exposure app_clear_data app_exception app_install
     app_remove app_store_refund app_update app_upgrade dynamic_link_app_open dynamic_link_app_update
@@ -76,7 +76,7 @@ def _violations(client_id: str, events: Sequence[Event]) -> Iterator[Violation]:
 def _event(event: Event) -> Iterator[Violation]:
     if broken := _name(event.name):
         yield Violation(event.name, None, broken)
-    elif event.name in _RESERVED_EVENTS:
+    elif event.name in RESERVED_EVENTS:
         yield Violation(event.name, None, "this event name is reserved by GA4")
     if len(event.params) > PARAMS_PER_EVENT - len(ADDED_PARAMS):
         most = f"{PARAMS_PER_EVENT} params per event, {' and '.join(ADDED_PARAMS)} included"
@@ -91,8 +91,8 @@ def _event(event: Event) -> Iterator[Violation]:
 
 
 def _name(name: str) -> str | None:
-    if name.startswith(_RESERVED_PREFIXES):
-        return f"names that start with {', '.join(_RESERVED_PREFIXES)} are reserved by GA4"
+    if name.startswith(RESERVED_PREFIXES):
+        return f"names that start with {', '.join(RESERVED_PREFIXES)} are reserved by GA4"
     if not _NAME.fullmatch(name):
         return "a name is made of letters, digits and underscores and starts with a letter"
     if len(name) > NAME_LENGTH:

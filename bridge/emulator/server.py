@@ -7,13 +7,14 @@ import ipaddress
 import json
 import time
 from dataclasses import asdict
+from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qs
 
 from bridge import web_page
-from bridge.emulator.faults import FaultError, Kind, Plan
-from bridge.emulator.record import Record, RecordedEvent, RecordedRequest, moment
+from bridge.emulator.faults import FaultError, FaultKind, FaultPlan
+from bridge.emulator.record import Record, RecordedEvent, RecordedRequest
 from bridge.emulator.validator import judge
 from bridge.http_server import CutOff, HttpResponse, Limits, Server
 
@@ -24,14 +25,13 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from bridge.emulator.faults import Fault
-    from bridge.emulator.verdict import Verdict
     from bridge.http_server import HttpRequest
 
     Listener = Callable[[RecordedRequest, Sequence[RecordedEvent]], None]
 
 COLLECT: Final = "/mp/collect"
 DEBUG: Final = "/debug/mp/collect"
+_TAKEN: Final = (FaultKind.OK, FaultKind.SLOW, FaultKind.CUT)
 _HALF_AN_ANSWER: Final = b"HTTP/1.1 204 No Content\r\nDate: "
 _PAGE_OF_EVENTS: Final = 1_000
 """Events in one answer of /emulator/events: those that follow `?after=NUMBER`, or else the latest."""
@@ -52,68 +52,55 @@ class Emulator:
         listener: Listener | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """Prepare an emulator; `start`, or entering it, opens its socket.
+        """Prepare an emulator; entering it opens its socket.
 
         Args:
             host: address to listen on.
             port: 0 takes any free one.
-            fail: faults as in `Plan.parse`, e.g. `500*3; slow=2`.
+            fail: faults as in `FaultPlan`, e.g. `500*3; slow=2`.
             tls: a server context, for https.
             record: a file that gets a line of JSON per event.
             keep: events and requests to keep in memory, the latest ones.
-            listener: is told of every request, and of the events that were taken or dropped with it.
+            listener: gets every request, and the events that were taken or dropped with it.
             clock: seconds since 1970.
 
         Raises:
             FaultError: `fail` has a mode that does not exist.
-            RecordError: the file cannot be opened.
+            RecordError: the file cannot be written.
         """
-        self._plan = Plan.parse(fail)
+        self._plan = FaultPlan(fail)
         self._record = Record(record, keep)
         self._listener = listener
         self._clock = clock
-        self._scheme = "https" if tls else "http"
         self._at = (host, port)
         self._released = asyncio.Event()
+        self.base_url = ""
+        """Scheme, host and port, once it listens."""
         routes = {
-            ("POST", COLLECT): self._collect,
-            ("POST", DEBUG): self._debug,
+            ("POST", COLLECT): self._measure,
+            ("POST", DEBUG): self._measure,
             ("GET", "/"): self._page,
             ("GET", "/emulator/events"): self._events,
-            ("GET", "/emulator/fail"): self._tell_fail,
+            ("GET", "/emulator/fail"): self._show_fail,
             ("POST", "/emulator/fail"): self._set_fail,
         }
         # Far more than GA4 takes, so that a payload that is too long is judged and not cut off.
         self._server = Server(routes, tls=tls, limits=Limits(body=16 * 1_048_576))
 
-    async def start(self) -> None:
-        """Listen; afterwards `url` is known.
+    async def __aenter__(self) -> Self:
+        """Listen.
 
         Raises:
-            ListenError: the port is taken or the address is none of this machine.
+            ListenError: the port is taken or the address does not belong to this machine.
         """
-        self._at = await self._server.start(*self._at)
-
-    async def close(self) -> None:
-        """Stop listening, end hanging answers, close the record."""
-        self._released.set()
-        await self._server.close()
-        self._record.close()
-
-    async def __aenter__(self) -> Self:
-        await self.start()
+        self.base_url = await self._server.start(*self._at)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self.close()
-
-    @property
-    def base_url(self) -> str:
-        """Scheme, host and port."""
-        host, port = self._at
-        return f"{self._scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+        self._released.set()
+        await self._server.close()
 
     @property
     def url(self) -> str:
@@ -126,90 +113,53 @@ class Emulator:
         return list(self._record.events)
 
     @property
-    def accepted(self) -> int:
-        """How many events were accepted since the start, kept or not."""
-        return self._record.accepted
-
-    @property
-    def rejected(self) -> int:
-        """How many events were rejected since the start, kept or not."""
-        return self._record.rejected
-
-    @property
     def requests(self) -> list[RecordedRequest]:
         """Every request to /mp/collect and /debug/mp/collect, oldest first, also those refused on purpose."""
         return list(self._record.requests)
 
     @property
     def fail(self) -> str:
-        """The faults to come, as `Plan.parse` reads them; assign another text, or "" to recover."""
+        """The faults to come, as `FaultPlan` reads them; assign another text, or "" to recover."""
         return str(self._plan)
 
     @fail.setter
     def fail(self, text: str) -> None:
-        self._plan = Plan.parse(text)
+        self._plan = FaultPlan(text)
         self._released.set()  # whoever hangs is let go
         self._released = asyncio.Event()
 
-    # GA4's endpoints
-
-    async def _collect(self, request: HttpRequest) -> HttpResponse:
-        fault = self._plan.next()
-        verdict = judge(request.body, int(self._clock() * 1e6))
-        taken = fault.kind in (Kind.OK, Kind.SLOW, Kind.CUT)
-        self._keep(request, verdict, "204" if fault.kind is Kind.OK else str(fault), taken=taken)
-        return await self._answer(fault, HttpResponse(204))
-
-    async def _debug(self, request: HttpRequest) -> HttpResponse:
-        fault = self._plan.next()
-        verdict = judge(request.body, int(self._clock() * 1e6))
-        self._keep(request, verdict, "200" if fault.kind is Kind.OK else str(fault), taken=False)
-        return await self._answer(fault, _json({"validationMessages": verdict.messages()}))
-
-    async def _answer(self, fault: Fault, usual: HttpResponse) -> HttpResponse:
-        match fault.kind:
-            case Kind.STATUS:
-                headers = (("Retry-After", fault.retry_after),) if fault.retry_after else ()
-                return HttpResponse(fault.status, f"{fault.status} on purpose\n".encode(), headers=headers)
-            case Kind.DROP:
-                raise CutOff
-            case Kind.CUT:
-                raise CutOff(_HALF_AN_ANSWER)
-            case Kind.HANG:
-                await self._released.wait()
-                raise CutOff
-            case Kind.SLOW:
-                await asyncio.sleep(fault.seconds)
-        return usual
-
-    def _keep(self, request: HttpRequest, verdict: Verdict, answer: str, *, taken: bool) -> None:
-        query = parse_qs(request.query)
-        received, measurement_id = moment(self._clock()), query.get("measurement_id", [None])[0]
-        secret_given = "api_secret" in query
+    async def _measure(self, request: HttpRequest) -> HttpResponse:
+        """Both endpoints of GA4."""
+        fault, now, query = self._plan.next(), self._clock(), parse_qs(request.query)
+        verdict = judge(request.body, int(now * 1e6))
+        debug = request.path == DEBUG
+        usual = _json({"validationMessages": verdict.messages}) if debug else HttpResponse(204)
         kept = RecordedRequest(
-            received,
-            request.path,
-            measurement_id,
-            secret_given,
-            request.headers,
-            len(request.body),
-            len(verdict.events),
-            answer,
-            len(verdict.messages()) if request.path == DEBUG else 0,
+            received=datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            path=request.path,
+            measurement_id=query.get("measurement_id", [None])[0],
+            secret_given="api_secret" in query,
+            answer=str(usual.status) if fault.kind is FaultKind.OK else fault.mode,
+            events=len(verdict.events),
+            messages=len(verdict.messages),
         )
-        events: list[RecordedEvent] = []
-        if taken:
-            first = self._record.accepted + self._record.rejected + 1
-            context = (received, measurement_id, secret_given, verdict.client_id)
-            events = [
-                RecordedEvent(number, *context, name, params, timestamp, not reasons, tuple(reasons), tuple(warnings))
-                for number, (name, params, timestamp, reasons, warnings) in enumerate(_judged(verdict), first)
-            ]
-        self._record.add(kept, events)
+        events = self._record.add(kept, verdict, taken=fault.kind in _TAKEN and not debug)
         if self._listener:
             self._listener(kept, events)
-
-    # the emulator's own pages
+        match fault.kind:
+            case FaultKind.STATUS:
+                headers = (("Retry-After", fault.retry_after),) if fault.retry_after else ()
+                return HttpResponse(fault.status, f"{fault.status} on purpose\n".encode(), headers=headers)
+            case FaultKind.DROP:
+                raise CutOff
+            case FaultKind.CUT:
+                raise CutOff(_HALF_AN_ANSWER)
+            case FaultKind.HANG:
+                await self._released.wait()
+                raise CutOff
+            case FaultKind.SLOW:
+                await asyncio.sleep(fault.seconds)
+        return usual
 
     async def _page(self, _: HttpRequest) -> HttpResponse:
         return web_page.response("bridge.emulator")
@@ -231,7 +181,7 @@ class Emulator:
         }
         return _json(whole)
 
-    async def _tell_fail(self, _: HttpRequest) -> HttpResponse:
+    async def _show_fail(self, _: HttpRequest) -> HttpResponse:
         return _json({"fail": self.fail})
 
     async def _set_fail(self, request: HttpRequest) -> HttpResponse:
@@ -243,17 +193,6 @@ class Emulator:
         except (FaultError, UnicodeDecodeError) as error:
             return HttpResponse(400, f"{error}\n".encode())
         return _json({"fail": self.fail})
-
-
-def _judged(
-    verdict: Verdict,
-) -> list[tuple[str | None, dict[str, object], int | None, list[str], list[str]]]:
-    if not verdict.events:
-        return [(None, {}, None, verdict.reasons(), [])]
-    return [
-        (event.name, dict(event.params), event.timestamp_micros, verdict.reasons(index), verdict.warnings(index))
-        for index, event in enumerate(verdict.events)
-    ]
 
 
 def _json(value: object) -> HttpResponse:

@@ -1,8 +1,8 @@
 """The rules by which GA4 takes or drops what arrives, in the words of its validation server.
 
 Sources: Measurement Protocol (GA4) reference, "Sending events" (limits, reserved names) and "Validating events" (codes,
-texts). Nothing here is shared with bridge.delivery, which keeps to the same rules when it sends: two implementations
-of the same pages check each other, and a limit misread on one side shows as a rejected event on the other.
+texts). Numbers and reserved names are those of bridge.delivery.limits; the checks are not. Two readings of the same
+pages check each other, and a rule that the sender misreads shows as a rejected event here.
 
 Where Google publishes a text it is used as it is; the others are in its style. What follows from a broken rule is in
 verdict.py.
@@ -14,47 +14,36 @@ import json
 import math
 import re
 from collections import Counter
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn, TypeVar
 
-from bridge.emulator.names import Kind, name_problem
-from bridge.emulator.verdict import Finding, Level, Seen, Verdict
+from bridge.delivery.limits import EVENTS_PER_REQUEST, PARAMS_PER_EVENT, VALUE_LENGTH
+from bridge.emulator.names import EVENT, PARAM, USER_PROPERTY, Kind, name_problem
+from bridge.emulator.verdict import Finding, JudgedEvent, Level, Verdict
+from bridge.times import MICROSECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Container, Iterable, Iterator, Sequence
 
-MAX_BODY: Final = 130_000
-MAX_EVENTS: Final = 25
-MAX_PARAMS: Final = 25
-MAX_VALUE: Final = 100
-MAX_ITEMS: Final = 200
-MAX_PROPERTIES: Final = 25
-MAX_PROPERTY_VALUE: Final = 36
-OLDEST: Final = 72 * 3600 * 1_000_000
-"""Microseconds; what is older counts as 72 hours old, or is dropped."""
-CLOCK_SKEW: Final = 60 * 1_000_000
-"""Microseconds by which a sender's clock may be ahead."""
+_T = TypeVar("_T")
+
+_BODY_BYTES: Final = 130_000
+"""GA4's own limit; the sender stays well below it."""
+_ITEMS: Final = 200
+_USER_PROPERTIES: Final = 25
+_OLDEST: Final = 72 * 3600 * MICROSECONDS
+"""What is older counts as 72 hours old, or is dropped."""
+_CLOCK_SKEW: Final = 60 * MICROSECONDS
+"""By which a sender's clock may be ahead."""
 
 _FIELDS: Final = frozenset(
-    {
-        "app_instance_id",
-        "client_id",
-        "consent",
-        "device",
-        "events",
-        "ip_override",
-        "non_personalized_ads",
-        "timestamp_micros",
-        "user_agent",
-        "user_data",
-        "user_id",
-        "user_location",
-        "user_properties",
-        "validation_behavior",
-    }
+    """
+    app_instance_id client_id consent device events ip_override non_personalized_ads timestamp_micros user_agent
+    user_data user_id user_location user_properties validation_behavior
+    """.split()
 )
 _EVENT_FIELDS: Final = frozenset({"name", "params", "timestamp_micros"})
 _CLIENT_ID: Final = re.compile(r"[0-9]+\.[0-9]+", re.ASCII)
-_SESSION_ID: Final = re.compile(r"[0-9]+", re.ASCII)
+_DIGITS: Final = re.compile(r"[0-9]{1,100}", re.ASCII)
 _LOCATION: Final = {
     "city": re.compile(r".+"),
     "region_id": re.compile(r"[A-Z]{2}-[A-Z0-9]{1,3}"),
@@ -70,6 +59,13 @@ class _Object(dict[str, object]):
     repeated: tuple[str, ...] = ()
 
 
+_EXPECTED: Final[dict[type[object], str]] = {_Object: "an object", list: "an array", str: "a string"}
+
+
+class _Unparsed(Exception):
+    """The payload is no measurement. Like GA4's, the parser stops at the first field that it cannot read."""
+
+
 def judge(body: bytes, now: int) -> Verdict:
     """Judge the body of a request.
 
@@ -77,195 +73,173 @@ def judge(body: bytes, now: int) -> Verdict:
         body: as it arrived.
         now: microseconds since 1970.
     """
-    if len(body) >= MAX_BODY:
-        text = f"The payload has [{len(body)}] bytes. It must be under 130 kB."
-        return Verdict(None, (), (_reject("VALUE_OUT_OF_BOUNDS", "", text),), enforced=False)
+    root = _Object()
+    of_events: list[list[Finding]] = []
     try:
-        root = json.loads(body.decode(), object_pairs_hook=_object, parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:
-        return Verdict(None, (), (_unparsed(f"{_why(error)}."),), enforced=False)
-    if not isinstance(root, _Object):
-        return Verdict(None, (), (_unparsed("The payload must be an object."),), enforced=False)
-    listed = root.get("events")
+        if len(body) < _BODY_BYTES:
+            root = _parse(body)
+            of_request = list(_request(root, now))
+            first = _events(root)[:EVENTS_PER_REQUEST]
+            of_events = [list(_event(event, index, now)) for index, event in enumerate(first)]
+        else:
+            text = f"The payload has [{len(body)}] bytes. It must be under 130 kB."
+            of_request = [_reject("VALUE_OUT_OF_BOUNDS", "", text)]
+    except _Unparsed as error:  # the validation server names no field then
+        of_request = [_reject("VALUE_INVALID", "", f"Unable to parse Measurement Protocol JSON payload. {error}")]
+    enforced = root.get("validation_behavior") == "ENFORCE_RECOMMENDATIONS"
+    fatal = {Level.REJECT, Level.RECOMMENDATION} if enforced else {Level.REJECT}
+    client_id, listed = root.get("client_id"), root.get("events")
     events = [event for event in listed if isinstance(event, _Object)] if isinstance(listed, list) else []
-    client_id = root.get("client_id")
-    findings = tuple(_request(root, now))
-    # Like GA4's, the parser stops at the first field that it cannot read, before any rule is looked at.
-    unparsed = next((each for each in findings if not each.path), None)
+    events = events or [_Object()]
+    of_events += [[]] * (len(events) - len(of_events))  # those that no rule looked at
     return Verdict(
         client_id if isinstance(client_id, str) else None,
-        tuple(_seen(event, root) for event in events),
-        (unparsed,) if unparsed else findings,
-        enforced=root.get("validation_behavior") == "ENFORCE_RECOMMENDATIONS",
+        tuple(
+            _judged(event, root, [*of_request, *findings], fatal)
+            for event, findings in zip(events, of_events, strict=True)
+        ),
+        tuple(each.message() for findings in (of_request, *of_events) for each in findings if each.level in fatal),
+    )
+
+
+def _judged(event: _Object, root: _Object, findings: Iterable[Finding], fatal: Container[Level]) -> JudgedEvent:
+    name, params = event.get("name"), event.get("params")
+    return JudgedEvent(
+        name if isinstance(name, str) else None,
+        params if isinstance(params, _Object) else {},
+        _whole(event.get("timestamp_micros", root.get("timestamp_micros"))),
+        tuple(str(each) for each in findings if each.level in fatal),
+        tuple(str(each) for each in findings if each.level not in fatal),
     )
 
 
 def _request(root: _Object, now: int) -> Iterator[Finding]:
-    for name in [*(name for name in root if name not in _FIELDS), *root.repeated]:
-        yield _unparsed(f"{name}: {'Field given twice' if name in _FIELDS else 'Cannot find field'}.")
-    yield from _client_id(root.get("client_id"))
-    if root.get("validation_behavior", "RELAXED") not in ("RELAXED", "ENFORCE_RECOMMENDATIONS"):
-        yield _unparsed(f"validation_behavior: invalid value [{_short(root['validation_behavior'])}].")
-    yield from _timestamp(root, now, "", "Measurement", None)
-    yield from _user_properties(root.get("user_properties", _Object()))
-    yield from _user_location(root.get("user_location", _Object()))
-    match root.get("events"):
-        case None | []:
-            yield _reject("VALUE_REQUIRED", "events", "Measurement requires at least one event.")
-        case list() as events if len(events) > MAX_EVENTS:
-            text = f"Measurement has [{len(events)}] events. At most [{MAX_EVENTS}] are allowed."
-            yield _reject("EXCEEDED_MAX_ENTITIES", "events", text)
-        case list() as events:
-            for index, event in enumerate(events):
-                if isinstance(event, _Object):
-                    yield from _event(event, index, now)
-                else:
-                    yield _unparsed(f"(events[{index}]): Expected an object.")
-        case _:
-            yield _unparsed("events: Expected an array.")
-
-
-def _client_id(client_id: object) -> Iterator[Finding]:
+    _refuse_unknown(root, _FIELDS, "")
+    client_id = root.get("client_id")
     if client_id is None or client_id == "":
         yield _reject("VALUE_REQUIRED", "client_id", "Measurement requires a client_id.")
-    elif not isinstance(client_id, str):
-        yield _unparsed("client_id: Expected a string.")
-    elif not _CLIENT_ID.fullmatch(client_id):
+    elif not _CLIENT_ID.fullmatch(_read(client_id, str, "client_id")):
         text = f"client_id [{_short(client_id)}] has invalid format. It should be in <number>.<number> format."
-        yield Finding(Level.RECOMMENDATION, "VALUE_INVALID", "client_id", text)
+        yield _recommend("client_id", text)
+    behavior = root.get("validation_behavior", "RELAXED")
+    if behavior not in ("RELAXED", "ENFORCE_RECOMMENDATIONS"):
+        raise _Unparsed(f"validation_behavior: invalid value [{_short(behavior)}].")
+    yield from _timestamp(root, now, "", "Measurement")
+    properties = _read(root.get("user_properties", _Object()), _Object, "user_properties")
+    for name, holder in properties.items():
+        properties[name] = holder.get("value") if isinstance(holder, _Object) else None
+    yield from _values(USER_PROPERTY, properties, _USER_PROPERTIES, "user_properties", "Measurement")
+    yield from _user_location(_read(root.get("user_location", _Object()), _Object, "user_location"))
+    events = _events(root)
+    if not events:
+        yield _reject("VALUE_REQUIRED", "events", "Measurement requires at least one event.")
+    elif len(events) > EVENTS_PER_REQUEST:
+        yield _too_many("events", "Measurement", len(events), "events", EVENTS_PER_REQUEST)
 
 
-def _event(event: _Object, index: int, now: int) -> Iterator[Finding]:
-    for field in event:
-        if field not in _EVENT_FIELDS:
-            yield _unparsed(f"(events[{index}]) {field}: Cannot find field.")
-    subject = f"Event at index: [{index}]"
-    yield from _timestamp(event, now, f"events[{index}].", subject, index)
+def _events(root: _Object) -> list[object]:
+    events = root.get("events")
+    return [] if events is None else _read(events, list, "events")
+
+
+def _event(value: object, index: int, now: int) -> Iterator[Finding]:
+    event = _read(value, _Object, f"(events[{index}])")
+    _refuse_unknown(event, _EVENT_FIELDS, f"(events[{index}]) ")
+    subject, path = f"Event at index: [{index}]", f"events[{index}]."
+    yield from _timestamp(event, now, path, subject)
     name = event.get("name")
     if name is None or name == "":
-        yield _reject("VALUE_REQUIRED", "events", f"{subject} requires a name.", index)
-    elif not isinstance(name, str):
-        yield _unparsed(f"(events[{index}]) name: Expected a string.")
-    elif problem := name_problem(Kind.EVENT, name):
-        yield _reject(problem.code, "events", f"{subject} has invalid name [{_short(name)}]. {problem.text}", index)
-    params = event.get("params", _Object())
-    if not isinstance(params, _Object):
-        yield _unparsed(f"(events[{index}]) params: Expected an object.")
-        return
-    if len(params) > MAX_PARAMS:
-        text = f"{subject} has [{len(params)}] params. At most [{MAX_PARAMS}] are allowed."
-        yield _reject("EXCEEDED_MAX_ENTITIES", f"events[{index}].params", text, index)
-        return
-    for repeated in params.repeated:
-        yield _reject("NAME_DUPLICATED", "events", f"{subject} has param [{_short(repeated)}] more than once.", index)
-    for param, value in params.items():
-        yield from _param(param, value, subject, index)
-    yield from _session(params, subject, index)
+        yield _reject("VALUE_REQUIRED", "events", f"{subject} requires a name.")
+    else:
+        yield from _name(EVENT, _read(name, str, f"(events[{index}]) name"), "events", subject)
+    params = _read(event.get("params", _Object()), _Object, f"(events[{index}]) params")
+    yield from _values(PARAM, params, PARAMS_PER_EVENT, f"{path}params", subject)
+    for field, least in (("session_id", 0), ("engagement_time_msec", 1)):
+        if field not in params:  # it is taken, and then missing from Realtime and active users
+            text = f"{subject} has no [{field}]. It will not show in Realtime, and its user not as active."
+            yield Finding(Level.HINT, "VALUE_REQUIRED", f"{path}params.{field}", text)
+        elif (number := _whole(params[field])) is None or number < least:
+            text = f"{subject} has {field} [{_short(params[field])}]. It should be a whole number, at least [{least}]."
+            yield _recommend(f"{path}params.{field}", text)
 
 
-def _param(name: str, value: object, subject: str, index: int) -> Iterator[Finding]:
-    path = f"events[{index}].params.{name[:40]}"
-    if problem := name_problem(Kind.PARAM, name):
-        yield _reject(problem.code, path, f"{subject} has invalid param name [{_short(name)}]. {problem.text}", index)
-    subject = f"{subject} has param [{_short(name)}]"
+def _values(kind: Kind, values: _Object, most: int, path: str, subject: str) -> Iterator[Finding]:
+    """The params of an event, or the user properties."""
+    if len(values) > most:
+        yield _too_many(path, subject, len(values), f"{kind.word}s", most)
+        return
+    for name in values.repeated:
+        yield _reject("NAME_DUPLICATED", path, f"{subject} has {kind.word} [{_short(name)}] more than once.")
+    for name, value in values.items():
+        yield from _name(kind, name, f"{path}.{name[:40]}", subject)
+        yield from _value(kind, value, f"{path}.{name[:40]}", f"{subject} has {kind.word} [{_short(name)}]")
+
+
+def _name(kind: Kind, name: str, path: str, subject: str) -> Iterator[Finding]:
+    if problem := name_problem(kind, name):
+        code, text = problem
+        what = "name" if kind is EVENT else f"{kind.word} name"
+        yield _reject(code, path, f"{subject} has invalid {what} [{_short(name)}]. {text}")
+
+
+def _value(kind: Kind, value: object, path: str, subject: str) -> Iterator[Finding]:
     match value:
         case bool():
-            text = f'{subject} with a boolean. Booleans are unreliable; send "true" or "false".'
-            yield Finding(Level.RECOMMENDATION, "VALUE_INVALID", path, text, index)
-        case str() if len(value) > MAX_VALUE:
-            text = f"{subject} with a value of [{len(value)}] characters. At most [{MAX_VALUE}] are allowed."
-            yield _reject("VALUE_OUT_OF_BOUNDS", path, text, index)
+            yield _recommend(path, f'{subject} with a boolean. Booleans are unreliable; send "true" or "false".')
+        case str() if len(value) > kind.value_length:
+            text = f"{subject} with a value of [{len(value)}] characters. At most [{kind.value_length}] are allowed."
+            yield _reject("VALUE_OUT_OF_BOUNDS", path, text)
         case float() if not math.isfinite(value):
-            yield _reject("VALUE_INVALID", path, f"{subject} with a number that is not finite.", index)
-        case list() if name == "items" and all(isinstance(item, _Object) for item in value):
-            if len(value) > MAX_ITEMS:
-                text = f"{subject} with [{len(value)}] items. At most [{MAX_ITEMS}] are allowed."
-                yield _reject("EXCEEDED_MAX_ENTITIES", path, text, index)
+            yield _reject("VALUE_INVALID", path, f"{subject} with a number that is not finite.")
+        case list() if path.endswith(".params.items") and all(isinstance(item, _Object) for item in value):
+            if len(value) > _ITEMS:
+                yield _too_many(path, subject, len(value), "items", _ITEMS)
         case None | list() | dict():
             what = {type(None): "null", list: "an array"}.get(type(value), "an object")
-            yield _reject("VALUE_INVALID", path, f"{subject} with {what}. Send a string or a number.", index)
+            yield _reject("VALUE_INVALID", path, f"{subject} with {what}. Send a string or a number.")
 
 
-def _session(params: _Object, subject: str, index: int) -> Iterator[Finding]:
-    """The two params without which an event is taken and then missing from Realtime and active users."""
-    for name in ("session_id", "engagement_time_msec"):
-        if name not in params:
-            text = f"{subject} has no [{name}]. It will not show in Realtime, and its user not as active."
-            yield Finding(Level.HINT, "VALUE_REQUIRED", f"events[{index}].params.{name}", text, index)
-    session = params.get("session_id", 0)
-    if isinstance(session, bool | float) or not _SESSION_ID.fullmatch(str(session)):
-        text = f"{subject} has session_id [{_short(session)}]. It should consist of digits."
-        yield Finding(Level.RECOMMENDATION, "VALUE_INVALID", f"events[{index}].params.session_id", text, index)
-    engagement = _number(params.get("engagement_time_msec", 1))
-    if engagement is None or engagement < 1:
-        text = f"{subject} has an engagement_time_msec that is not a number of at least 1."
-        path = f"events[{index}].params.engagement_time_msec"
-        yield Finding(Level.RECOMMENDATION, "VALUE_INVALID", path, text, index)
-
-
-def _timestamp(holder: _Object, now: int, prefix: str, subject: str, index: int | None) -> Iterator[Finding]:
+def _timestamp(holder: _Object, now: int, prefix: str, subject: str) -> Iterator[Finding]:
     if "timestamp_micros" not in holder:
         return
     path = f"{prefix}timestamp_micros"
-    micros = _micros(holder["timestamp_micros"])
+    micros = _whole(holder["timestamp_micros"])
     if micros is None:
-        yield _reject("VALUE_INVALID", path, f"{subject} has a timestamp_micros that is not a whole number.", index)
-    elif micros < now - OLDEST:
+        yield _reject("VALUE_INVALID", path, f"{subject} has a timestamp_micros that is not a whole number.")
+    elif micros < now - _OLDEST:
         text = f"{subject} has timestamp_micros [{micros}], more than 72 hours ago. It counts as 72 hours old."
-        yield Finding(Level.RECOMMENDATION, "VALUE_INVALID", path, text, index)
-    elif micros > now + CLOCK_SKEW:
-        text = f"{subject} has timestamp_micros [{micros}], in the future."
-        yield Finding(Level.RECOMMENDATION, "VALUE_INVALID", path, text, index)
+        yield _recommend(path, text)
+    elif micros > now + _CLOCK_SKEW:
+        yield _recommend(path, f"{subject} has timestamp_micros [{micros}], in the future.")
 
 
-def _user_properties(properties: object) -> Iterator[Finding]:
-    if not isinstance(properties, _Object):
-        yield _unparsed("user_properties: Expected an object.")
-        return
-    if len(properties) > MAX_PROPERTIES:
-        text = f"Measurement has [{len(properties)}] user properties. At most [{MAX_PROPERTIES}] are allowed."
-        yield _reject("EXCEEDED_MAX_ENTITIES", "user_properties", text)
-        return
-    for name in properties.repeated:
-        yield _reject("NAME_DUPLICATED", "user_properties", f"User property [{_short(name)}] is given more than once.")
-    for name, holder in properties.items():
-        path = f"user_properties.{name[:40]}"
-        if problem := name_problem(Kind.USER_PROPERTY, name):
-            yield _reject(problem.code, path, f"User property has invalid name [{_short(name)}]. {problem.text}")
-        value = holder.get("value") if isinstance(holder, _Object) else None
-        if not isinstance(value, str | int | float):
-            yield _reject("VALUE_INVALID", path, f"User property [{_short(name)}] has no usable value.")
-        elif isinstance(value, str) and len(value) > MAX_PROPERTY_VALUE:
-            text = f"User property [{_short(name)}] has a value of more than [{MAX_PROPERTY_VALUE}] characters."
-            yield _reject("VALUE_OUT_OF_BOUNDS", path, text)
-
-
-def _user_location(location: object) -> Iterator[Finding]:
-    if not isinstance(location, _Object):
-        yield _unparsed("user_location: Expected an object.")
-        return
+def _user_location(location: _Object) -> Iterator[Finding]:
+    _refuse_unknown(location, _LOCATION, "(user_location) ")
     for name, value in location.items():
-        if name not in _LOCATION:
-            yield _unparsed(f"(user_location) {name}: Cannot find field.")
-        elif not isinstance(value, str) or not _LOCATION[name].fullmatch(value):
-            text = f"user_location has invalid {name} [{_short(value)}]."
-            yield Finding(Level.RECOMMENDATION, "VALUE_INVALID", f"user_location.{name}", text)
+        if not isinstance(value, str) or not _LOCATION[name].fullmatch(value):
+            yield _recommend(f"user_location.{name}", f"user_location has invalid {name} [{_short(value)}].")
 
 
-def _reject(code: str, path: str, text: str, event: int | None = None) -> Finding:
-    return Finding(Level.REJECT, code, path, text, event)
+def _reject(code: str, path: str, text: str) -> Finding:
+    return Finding(Level.REJECT, code, path, text)
 
 
-def _unparsed(detail: str) -> Finding:
-    """The payload is no measurement at all; the validation server names no field then."""
-    text = f"Unable to parse Measurement Protocol JSON payload. {detail}"
-    return Finding(Level.REJECT, "VALUE_INVALID", "", text)
+def _recommend(path: str, text: str) -> Finding:
+    return Finding(Level.RECOMMENDATION, "VALUE_INVALID", path, text)
 
 
-def _seen(event: _Object, root: _Object) -> Seen:
-    name, params = event.get("name"), event.get("params")
-    stamp = _micros(event.get("timestamp_micros", root.get("timestamp_micros")))
-    return Seen(name if isinstance(name, str) else None, params if isinstance(params, _Object) else {}, stamp)
+def _too_many(path: str, subject: str, count: int, what: str, most: int) -> Finding:
+    return _reject("EXCEEDED_MAX_ENTITIES", path, f"{subject} has [{count}] {what}. At most [{most}] are allowed.")
+
+
+def _parse(body: bytes) -> _Object:
+    try:
+        root = json.loads(body.decode(), object_pairs_hook=_object, parse_constant=_no_constant)
+    except ValueError as error:
+        raise _Unparsed(f"{error}.") from error
+    except RecursionError as error:
+        raise _Unparsed("Nested too deeply.") from error
+    return _read(root, _Object, "payload")
 
 
 def _object(pairs: Sequence[tuple[str, object]]) -> _Object:
@@ -276,28 +250,37 @@ def _object(pairs: Sequence[tuple[str, object]]) -> _Object:
 
 
 def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON number")
+    raise ValueError(f"{name} is not a JSON number")
 
 
-def _why(error: Exception) -> str:
-    return "Nested too deeply" if isinstance(error, RecursionError) else str(error)
+def _read(value: object, kind: type[_T], field: str) -> _T:
+    if not isinstance(value, kind):
+        raise _Unparsed(f"{field}: Expected {_EXPECTED[kind]}.")
+    return value
 
 
-def _number(value: object) -> float | None:
-    """A number, or a string that holds one: GA4 takes both for its own numeric params."""
-    try:
-        number = float(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else math.nan
-    except (ValueError, OverflowError):
-        return None
-    return number if math.isfinite(number) else None
+def _refuse_unknown(holder: _Object, known: Container[str], where: str) -> None:
+    for name in holder:
+        if name not in known:
+            raise _Unparsed(f"{where}{name}: Cannot find field.")
+    for name in holder.repeated:
+        raise _Unparsed(f"{where}{name}: Field given twice.")
 
 
-def _micros(value: object) -> int | None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return int(value) if math.isfinite(value) and value == int(value) else None
+def _whole(value: object) -> int | None:
+    """A whole number, or a string that holds one: Google's own event builder writes timestamps so."""
+    match value:
+        case bool():
+            return None
+        case int():
+            return value
+        case float() if value.is_integer():
+            return int(value)
+        case str() if _DIGITS.fullmatch(value):
+            return int(value)
+    return None
 
 
 def _short(value: object) -> str:
     text = value if isinstance(value, str) else json.dumps(value)
-    return text if len(text) <= MAX_VALUE else f"{text[:MAX_VALUE]}…"
+    return text if len(text) <= VALUE_LENGTH else f"{text[:VALUE_LENGTH]}…"

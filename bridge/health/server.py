@@ -55,7 +55,8 @@ class HealthListener:
         self._state = state
         self._stuck = stuck
         self._views = Views()
-        self._address = ("", 0)
+        self.address = ""
+        """The URL of the page, once it listens."""
         self._local = True
         handlers = (self._page, self._view, self._report, self._healthz, self._readyz, self._metrics)
         routes = {("GET", path): self._guarded(handler) for path, handler in zip(PATHS, handlers, strict=True)}
@@ -68,22 +69,16 @@ class HealthListener:
             HealthError: the port is taken or the address does not belong to this machine.
         """
         try:
-            self._address = await self._server.start(self.host, self.port)
+            self.address = await self._server.start(self.host, self.port)
         except ListenError as error:
             raise HealthError(f"the health listener (bridge.health) {error.what}", error.remedy) from error
-        self._local = ipaddress.ip_address(self._address[0]).is_loopback
+        self._local = _is_local(urlsplit(self.address).netloc)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._server.close()
-
-    @property
-    def address(self) -> str:
-        """The URL of the page."""
-        host, port = self._address
-        return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
     def _guarded(self, handler: Handler) -> Handler:
         """The handler, but not for pages of elsewhere that ask under a name of theirs which leads to this machine."""

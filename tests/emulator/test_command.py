@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from bridge.cli.emulator import command
-from bridge.emulator.faults import Kind
+from bridge.emulator.faults import FaultKind
 from tests.support.emulator import PROGRAM, running_emulator
 
 PARAMS = {"value": 3, "session_id": "1", "engagement_time_msec": 100}
@@ -148,4 +148,4 @@ def test_every_option_and_fault_is_documented() -> None:
     options = [option for parameter in command.params for option in parameter.opts]
     assert "--fail" in options
     assert [option for option in options if f"`{option}" not in page] == []
-    assert [kind.value for kind in Kind if kind is not Kind.STATUS and f"| `{kind.value}" not in page] == []
+    assert [kind.value for kind in FaultKind if kind is not FaultKind.STATUS and f"| `{kind.value}" not in page] == []

@@ -2,12 +2,12 @@
 
 import pytest
 
-from bridge.emulator.faults import FaultError, Kind, Plan
+from bridge.emulator.faults import FaultError, FaultKind, FaultPlan
 
 
 def met(text: str, requests: int) -> list[str]:
-    plan = Plan.parse(text)
-    return [str(plan.next()) for _ in range(requests)]
+    plan = FaultPlan(text)
+    return [plan.next().mode for _ in range(requests)]
 
 
 def test_without_modes_everything_works() -> None:
@@ -23,20 +23,20 @@ def test_modes_are_met_one_after_the_other_and_then_all_is_normal() -> None:
 
 
 def test_a_plan_tells_what_is_still_to_come_in_its_own_language() -> None:
-    plan = Plan.parse("503*3; slow=1.5")
+    plan = FaultPlan("503*3; slow=1.5")
     plan.next()
     assert str(plan) == "503*2; slow=1.5"
-    assert str(Plan.parse(str(plan))) == str(plan)
+    assert str(FaultPlan(str(plan))) == str(plan)
 
 
 def test_retry_after_may_be_a_date() -> None:
     date = "Wed, 21 Oct 2015 07:28:00 GMT"
-    assert Plan.parse(f"503:retry-after={date}").next().retry_after == date
+    assert FaultPlan(f"503:retry-after={date}").next().retry_after == date
 
 
 def test_slow_has_its_seconds() -> None:
-    fault = Plan.parse("slow=0.25").next()
-    assert (fault.kind, fault.seconds) == (Kind.SLOW, 0.25)
+    fault = FaultPlan("slow=0.25").next()
+    assert (fault.kind, fault.seconds) == (FaultKind.SLOW, 0.25)
 
 
 @pytest.mark.parametrize(
@@ -44,4 +44,4 @@ def test_slow_has_its_seconds() -> None:
 )
 def test_what_is_no_mode_is_refused_with_those_there_are(text: str) -> None:
     with pytest.raises(FaultError, match=r"there are: ok, drop, cut, hang, slow=SECONDS"):
-        Plan.parse(text)
+        FaultPlan(text)

@@ -7,6 +7,7 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -41,13 +42,18 @@ ROUTES = {
 }
 
 
+async def port_of(server: Server) -> int:
+    """Start it; the port on which it listens."""
+    return urlsplit(await server.start("127.0.0.1", 0)).port or 0
+
+
 @asynccontextmanager
 async def serving(
     limits: Limits | None = None, **more: Callable[[HttpRequest], Awaitable[HttpResponse]]
 ) -> AsyncIterator[int]:
     routes = {**ROUTES, **{("GET", f"/{name}"): handler for name, handler in more.items()}}
     server = Server(routes, limits=limits)
-    _, port = await server.start("127.0.0.1", 0)
+    port = await port_of(server)
     try:
         yield port
     finally:
@@ -163,7 +169,7 @@ async def test_whoever_speaks_no_tls_to_a_tls_port_is_let_go_without_a_log(
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
     server = Server(ROUTES, tls=context, limits=IMPATIENT)
-    _, port = await server.start("127.0.0.1", 0)
+    port = await port_of(server)
     await exchange(port, sent)
     await server.close()
     assert not [record for record in caplog.records if record.levelno > logging.DEBUG]
@@ -237,10 +243,10 @@ async def test_no_connection_is_given_up_while_it_is_answered() -> None:
 @pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this machine has no IPv6")
 async def test_all_addresses_means_those_of_both_protocols() -> None:
     server = Server(ROUTES)
-    host, port = await server.start("::", 0)
-    assert host == "::"
+    url = urlsplit(await server.start("::", 0))
+    assert url.hostname == "::"
     async with httpx.AsyncClient(trust_env=False) as client:
-        peers = [(await client.get(f"http://{own}:{port}/")).headers["x-peer"] for own in ("127.0.0.1", "[::1]")]
+        peers = [(await client.get(f"http://{own}:{url.port}/")).headers["x-peer"] for own in ("127.0.0.1", "[::1]")]
     assert peers == ["127.0.0.1", "::1"]
     await server.close()
 
@@ -290,7 +296,7 @@ async def test_closing_lets_an_answer_finish_and_ends_everything_else() -> None:
         return HttpResponse(200, b"done")
 
     server = Server({("GET", "/"): slow})
-    _, port = await server.start("127.0.0.1", 0)
+    port = await port_of(server)
     idle = asyncio.create_task(exchange(port, b""))
     busy = asyncio.create_task(exchange(port, b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"))
     await started.wait()
@@ -333,7 +339,7 @@ async def test_an_address_that_is_none_of_this_machine_is_one_clear_error(host: 
 async def test_closing_does_not_wait_for_a_handshake_that_stands_still() -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server = Server(ROUTES, tls=context, limits=Limits(grace=0.2))
-    _, port = await server.start("127.0.0.1", 0)
+    port = await port_of(server)
     _, writer = await asyncio.open_connection("127.0.0.1", port)
     async with asyncio.timeout(5):
         await server.close()

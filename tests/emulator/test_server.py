@@ -246,4 +246,4 @@ async def test_a_taken_port_is_one_clear_error() -> None:
     async with Emulator() as emulator:
         port = int(emulator.base_url.rpartition(":")[2])
         with pytest.raises(ListenError, match="in use"):
-            await Emulator(port=port).start()
+            await Emulator(port=port).__aenter__()
