@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Awaitable, Callable, Mapping
 
-    Handler = Callable[["HttpRequest"], Awaitable["HttpResponse"]]
+    Handler = Callable[["HttpRequest"], Awaitable["HttpResponse | CutOff"]]
     Routes = Mapping[tuple[str, str], Handler]
     """Method and path of each handler; HEAD is answered by the handler of GET."""
 
@@ -38,17 +38,9 @@ _PHRASES: Final = {status.value: status.phrase for status in HTTPStatus}
 
 
 class ListenError(BridgeError):
-    """The server cannot listen where it was told to."""
+    """The server cannot listen at the address and port that it is given."""
 
     exit_code = ExitCode.LISTEN
-
-
-class CutOff(Exception):
-    """Raised by a handler that wants the connection closed after these bytes instead of an answer."""
-
-    def __init__(self, raw: bytes = b"") -> None:
-        super().__init__("connection cut off on purpose")
-        self.raw = raw
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +81,13 @@ class HttpResponse:
     body: bytes = b""
     content_type: str = "text/plain; charset=utf-8"
     headers: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CutOff:
+    """In place of an answer: the connection is closed after these bytes."""
+
+    raw: bytes = b""
 
 
 class Server:
@@ -170,10 +169,12 @@ class Server:
         try:
             while self._server and self._server.is_serving() and (request := await conversation.receive()):
                 del self._waiting[task]
-                await conversation.send(await self._answer(request), request.method)
+                answer = await self._answer(request)
+                if isinstance(answer, CutOff):
+                    writer.write(answer.raw)
+                    break
+                await conversation.send(answer, request.method)
                 self._waiting[task] = None
-        except CutOff as cut:
-            writer.write(cut.raw)
         except h11.RemoteProtocolError as error:
             log.debug(Line("http_request_malformed", error=error))
             await conversation.refuse(error.error_status_hint)
@@ -185,7 +186,7 @@ class Server:
                 async with asyncio.timeout(self._limits.grace):
                     await writer.wait_closed()
 
-    async def _answer(self, request: HttpRequest) -> HttpResponse:
+    async def _answer(self, request: HttpRequest) -> HttpResponse | CutOff:
         method = "GET" if request.method == "HEAD" else request.method
         handler = self._routes.get((method, request.path))
         if handler is None:
@@ -193,8 +194,6 @@ class Server:
             return _plain(405, ("Allow", ", ".join(allowed))) if allowed else _plain(404)
         try:
             return await handler(request)
-        except CutOff:
-            raise
         except Exception:  # a fault in a handler must not end the server, nor show itself to the client
             log.exception(Line("http_handler_failed", method=request.method, path=request.path))
             return _plain(500)

@@ -128,7 +128,7 @@ class Emulator:
         self._released.set()  # whoever hangs is let go
         self._released = asyncio.Event()
 
-    async def _measure(self, request: HttpRequest) -> HttpResponse:
+    async def _measure(self, request: HttpRequest) -> HttpResponse | CutOff:
         """Both endpoints of GA4."""
         fault, now, query = self._plan.next(), self._clock(), parse_qs(request.query)
         verdict = judge(request.body, int(now * 1e6))
@@ -151,12 +151,12 @@ class Emulator:
                 headers = (("Retry-After", fault.retry_after),) if fault.retry_after else ()
                 return HttpResponse(fault.status, f"{fault.status} on purpose\n".encode(), headers=headers)
             case FaultKind.DROP:
-                raise CutOff
+                return CutOff()
             case FaultKind.CUT:
-                raise CutOff(_HALF_AN_ANSWER)
+                return CutOff(_HALF_AN_ANSWER)
             case FaultKind.HANG:
                 await self._released.wait()
-                raise CutOff
+                return CutOff()
             case FaultKind.SLOW:
                 await asyncio.sleep(fault.seconds)
         return usual

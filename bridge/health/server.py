@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from bridge.app import Installation
-    from bridge.http_server import Handler, HttpRequest
+    from bridge.http_server import CutOff, Handler, HttpRequest
     from bridge.state.state import State
     from bridge.state.status import Status
 
@@ -83,7 +83,7 @@ class HealthListener:
     def _guarded(self, handler: Handler) -> Handler:
         """The handler, but not for pages of elsewhere that ask under a name of theirs which leads to this machine."""
 
-        async def guarded(request: HttpRequest) -> HttpResponse:
+        async def guarded(request: HttpRequest) -> HttpResponse | CutOff:
             host = request.headers.get("host")  # programs may leave it out, browsers never do
             if self._local and host is not None and not _is_local(host):
                 return HttpResponse(403, b"this listener is for its own machine; ask for it as localhost\n")

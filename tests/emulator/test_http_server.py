@@ -6,7 +6,7 @@ import re
 import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from urllib.parse import urlsplit
 
 import httpx
@@ -19,18 +19,16 @@ IMPATIENT = Limits(head=2_000, body=1_000, idle=0.2, transfer=0.3, grace=0.3, co
 
 
 async def echo(request: HttpRequest) -> HttpResponse:
-    host = request.headers.get("host", "")
-    return HttpResponse(
-        200, request.body, headers=(("X-Host", host), ("X-Query", request.query), ("X-Peer", request.peer))
-    )
+    seen = {"X-Host": request.headers.get("host", ""), "X-Query": request.query, "X-Peer": request.peer}
+    return HttpResponse(200, request.body, headers=tuple(seen.items()))
 
 
 async def broken(_: HttpRequest) -> HttpResponse:
     raise RuntimeError("secret inside")
 
 
-async def cut(_: HttpRequest) -> HttpResponse:
-    raise CutOff(b"HTTP/1.1 2")
+async def cut(_: HttpRequest) -> CutOff:
+    return CutOff(b"HTTP/1.1 2")
 
 
 ROUTES = {
@@ -60,45 +58,52 @@ async def serving(
         await server.close()
 
 
-async def exchange(port: int, sent: bytes, *, end: bool = False) -> bytes:
-    """What the server answers to raw bytes until it closes the connection."""
+@asynccontextmanager
+async def connected(port: int) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
-        writer.write(sent)
-        if end:
-            writer.write_eof()
         async with asyncio.timeout(5):
-            return await reader.read()
+            yield reader, writer
     finally:
         writer.close()
         await writer.wait_closed()
+
+
+async def exchange(port: int, sent: bytes, *, end: bool = False) -> bytes:
+    """What the server answers to raw bytes until it closes the connection."""
+    async with connected(port) as (reader, writer):
+        writer.write(sent)
+        if end:
+            writer.write_eof()
+        return await reader.read()
 
 
 def status(answer: bytes) -> int:
     return int(answer.split(b" ", 2)[1])
 
 
-async def test_requests_share_a_connection_until_the_client_ends_it() -> None:
+@pytest.mark.parametrize(
+    ("sent", "answers"),
+    [
+        (b"GET /?a HTTP/1.1\r\nHost: h\r\n\r\n" * 3, 3),  # until the client ends the connection
+        (b"GET /?a HTTP/1.0\r\n\r\n", 1),
+        (b"GET /?a HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n" * 2, 1),
+    ],
+)
+async def test_requests_share_a_connection_until_the_client_wants_it_closed(sent: bytes, answers: int) -> None:
     async with serving() as port:
-        answer = await exchange(port, b"GET /?a HTTP/1.1\r\nHost: h\r\n\r\n" * 3, end=True)
-    assert answer.count(b"HTTP/1.1 200 OK\r\n") == 3
-    assert b"X-Query: a\r\n" in answer
+        answer = await exchange(port, sent, end=answers > 1)
+    assert answer.count(b"HTTP/1.1 200 OK\r\n") == answer.count(b"X-Query: a\r\n") == answers
+    assert (b"Connection: close\r\n" in answer) == (answers == 1)
 
 
-@pytest.mark.parametrize("last", [b"GET / HTTP/1.0\r\n\r\n", b"GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"])
-async def test_the_connection_is_closed_where_the_client_wants_it(last: bytes) -> None:
-    async with serving() as port:
-        answer = await exchange(port, last)
-    assert status(answer) == 200
-    assert b"Connection: close\r\n" in answer
-
-
-async def test_head_is_get_without_the_body() -> None:
+async def test_head_is_get_without_the_body_and_unknown_paths_and_methods_are_told_apart() -> None:
     async with serving() as port, httpx.AsyncClient(trust_env=False, base_url=f"http://127.0.0.1:{port}") as client:
         get, head = await client.get("/broken"), await client.head("/broken")
-    assert get.content
-    assert head.content == b""
+        answers = [await client.get(path) for path in ("/nowhere", "/only-post")]
+    assert (bool(get.content), head.content) == (True, b"")
     assert head.headers["content-length"] == get.headers["content-length"]
+    assert [(each.status_code, each.headers.get("allow")) for each in answers] == [(404, None), (405, "POST")]
 
 
 async def test_a_body_in_chunks_arrives_whole() -> None:
@@ -112,25 +117,12 @@ async def test_a_body_in_chunks_arrives_whole() -> None:
 
 
 async def test_a_client_that_asks_whether_to_go_on_is_told_to() -> None:
-    head = b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\nExpect: 100-continue\r\nConnection: close\r\n\r\n"
-    async with serving() as port:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(head)
-        async with asyncio.timeout(5):
-            assert status(await reader.readuntil(b"\r\n\r\n")) == 100
-            writer.write(b"ok")
-            answer = await reader.read()
-        writer.close()
-        await writer.wait_closed()
-    assert status(answer) == 200
-    assert answer.endswith(b"\r\n\r\nok")
-
-
-async def test_unknown_paths_and_methods_are_told_apart() -> None:
-    async with serving() as port, httpx.AsyncClient(trust_env=False, base_url=f"http://127.0.0.1:{port}") as client:
-        assert (await client.get("/nowhere")).status_code == 404
-        answer = await client.get("/only-post")
-    assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
+    async with serving() as port, connected(port) as (reader, writer):
+        writer.write(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n")
+        assert status(await reader.readuntil(b"\r\n\r\n")) == 100
+        writer.write(b"ok")
+        assert status(await reader.readuntil(b"\r\n\r\n")) == 200
+        assert await reader.readexactly(2) == b"ok"
 
 
 GARBAGE = [
@@ -181,17 +173,17 @@ async def test_a_silent_client_is_let_go() -> None:
 
 
 async def test_a_client_that_does_not_take_its_answer_is_let_go() -> None:
-    gone = asyncio.Event()
+    asked = asyncio.Event()
 
     async def large(_: HttpRequest) -> HttpResponse:
-        gone.set()
+        asked.set()
         return HttpResponse(200, b"x" * 30_000_000)
 
     async with serving(IMPATIENT, large=large) as port:
         _, writer = await asyncio.open_connection("127.0.0.1", port, limit=1)
         writer.write(b"GET /large HTTP/1.1\r\nHost: h\r\n\r\n")
         async with asyncio.timeout(5):
-            await gone.wait()
+            await asked.wait()
             (connection,) = asyncio.all_tasks() - {asyncio.current_task()}
             await connection
         writer.transport.abort()
@@ -199,8 +191,8 @@ async def test_a_client_that_does_not_take_its_answer_is_let_go() -> None:
 
 @pytest.mark.parametrize("sent", [b"", b"GE"], ids=["idle", "in the middle of a request"])
 async def test_a_new_connection_takes_the_place_of_the_one_that_waits_longest(sent: bytes) -> None:
-    async with serving(Limits(connections=3)) as port, asyncio.timeout(5):
-        clients = [await asyncio.open_connection("127.0.0.1", port) for _ in range(3)]
+    async with serving(Limits(connections=3)) as port, AsyncExitStack() as stack:
+        clients = [await stack.enter_async_context(connected(port)) for _ in range(3)]
         for reader, writer in clients:  # each of them is in use before it waits
             writer.write(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
             assert b"200 OK" in await reader.readuntil(b"\r\n\r\n")
@@ -210,9 +202,6 @@ async def test_a_new_connection_takes_the_place_of_the_one_that_waits_longest(se
         for _, writer in clients[1:]:
             writer.write(b"GET / HTTP/1.0\r\n\r\n"[len(sent) :])
         assert [status(await reader.read()) for reader, _ in clients[1:]] == [200, 200]
-        for _, writer in clients:
-            writer.close()
-            await writer.wait_closed()
 
 
 async def test_many_new_connections_at_once_leave_room_for_the_last() -> None:
@@ -309,7 +298,7 @@ async def test_closing_lets_an_answer_finish_and_ends_everything_else() -> None:
         assert await idle == b""
 
 
-async def test_closing_does_not_wait_for_an_answer_that_never_comes() -> None:
+async def test_closing_waits_for_no_answer_that_never_comes() -> None:
     started = asyncio.Event()
 
     async def hang(_: HttpRequest) -> HttpResponse:
@@ -319,7 +308,7 @@ async def test_closing_does_not_wait_for_an_answer_that_never_comes() -> None:
 
     async with asyncio.timeout(5):
         async with serving(IMPATIENT, hang=hang) as port:
-            waiting = asyncio.create_task(exchange(port, b"GET /hang HTTP/1.1\r\nHost: h\r\n\r\n"))
+            waiting = asyncio.create_task(exchange(port, b"GET /hang HTTP/1.0\r\n\r\n"))
             await started.wait()
         assert await waiting == b""
 
