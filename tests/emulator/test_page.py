@@ -10,7 +10,7 @@ from selenium.webdriver.chrome.webdriver import WebDriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import Select
 
-from tests.support.browser import browser, complaints, set_scheme, wait_until
+from tests.support.browser import browser, complaints, contrasts, set_scheme, wait_until
 from tests.support.emulator import RunningEmulator, running_emulator
 
 __all__ = ["browser"]
@@ -115,21 +115,6 @@ def test_text_stands_out_from_its_background(browser: WebDriver, emulator: Runni
     send(emulator, {"name": "host_count", "params": {"value": 3}}, {"name": "_bad", "params": {"value": None}})
     browser.get(emulator.base_url)
     wait_until(lambda: len(rows(browser)) == 2, "the events are shown")
-    script = """
-        const numbers = colour => colour.match(/[0-9.]+/g).map(Number);
-        const backdrop = element => {
-            const colour = numbers(getComputedStyle(element).backgroundColor);
-            return colour[3] === 0 ? backdrop(element.parentElement) : colour;
-        };
-        const light = ([r, g, b]) => [r, g, b].map(c => c / 255)
-            .map(c => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)
-            .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
-        const texts = "h1, header *, .tile *, th, td, .chip, .chip i, .verdict, .reason, .warning";
-        return [...document.querySelectorAll(texts)]
-            .filter(element => element.innerText).map(element => {
-                const [a, b] = [light(numbers(getComputedStyle(element).color)), light(backdrop(element))];
-                return [element.className || element.tagName, (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05)];
-            });"""
-    contrasts = browser.execute_script(script)
-    assert len(contrasts) > 20
-    assert [each for each in contrasts if each[1] < 4.5] == []  # WCAG AA
+    compared = contrasts(browser)
+    assert len(compared) > 20
+    assert [each for each in compared if each[1] < each[2]] == []

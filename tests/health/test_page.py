@@ -13,7 +13,7 @@ from bridge.emulator.server import Emulator
 from bridge.mongooseim.facts import Module, ModuleSet, NodeFacts, Unreachable
 from tests.delivery.support import DAY, HOUR
 from tests.health.support import Place
-from tests.support.browser import browser, complaints, set_scheme, wait_until
+from tests.support.browser import browser, complaints, contrasts, set_scheme, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -288,34 +288,11 @@ async def test_everything_fits_and_stands_out(
                 try:
                     page.open()
                     assert browser.execute_script("return document.documentElement.scrollWidth") <= width
-                    contrasts = browser.execute_script(CONTRASTS)
+                    compared = contrasts(browser)
                 finally:
                     browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
                     set_scheme(browser, "light")
-                assert len(contrasts) > 150
-                assert [each for each in contrasts if each[1] < each[2]] == []  # WCAG AA: 4.5 for text, 3 for bars
+                assert len(compared) > 150
+                assert [each for each in compared if each[1] < each[2]] == []  # WCAG AA: 4.5 for text, 3 for bars
 
             await seen(browser, place, look)
-
-
-CONTRASTS = """
-    const numbers = colour => colour.match(/[0-9.]+/g).map(Number);
-    const backdrop = element => {
-        const colour = numbers(getComputedStyle(element).backgroundColor);
-        return colour[3] === 0 ? backdrop(element.parentElement) : colour;
-    };
-    const light = ([r, g, b]) => [r, g, b].map(c => c / 255)
-        .map(c => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)
-        .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
-    const contrast = (one, other) => {
-        const [a, b] = [light(one), light(other)];
-        return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
-    };
-    const texts = "h1, h2, header *, .tile *, th, td, dt, dd, .card > p, .card > p *, .chip, .chip i, .verdict, " +
-        ".reason, .warning, .key, .told, #bars > .mono";
-    return [
-        ...[...document.querySelectorAll(texts)].filter(each => each.innerText).map(each =>
-            [each.className || each.tagName, contrast(numbers(getComputedStyle(each).color), backdrop(each)), 4.5]),
-        ...[...document.querySelectorAll(".part")].map(each =>
-            ["part", contrast(backdrop(each), backdrop(each.parentElement)), 3])];
-"""

@@ -72,3 +72,32 @@ def wait_until(holds: Callable[[], object], what: str, seconds: float = 10.0) ->
     while not holds():
         assert time.monotonic() < deadline, f"not after {seconds} s: {what}"
         time.sleep(0.05)
+
+
+def contrasts(browser: WebDriver) -> list[tuple[str, float, float]]:
+    """Each text and bar of a page: its class or tag, its contrast, and the least that WCAG AA asks for."""
+    found: list[tuple[str, float, float]] = browser.execute_script(_CONTRASTS)
+    return found
+
+
+_CONTRASTS = """
+    const numbers = colour => colour.match(/[0-9.]+/g).map(Number);
+    const backdrop = element => {
+        const colour = numbers(getComputedStyle(element).backgroundColor);
+        return colour[3] === 0 ? backdrop(element.parentElement) : colour;
+    };
+    const light = ([r, g, b]) => [r, g, b].map(c => c / 255)
+        .map(c => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)
+        .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
+    const contrast = (one, other) => {
+        const [a, b] = [light(one), light(other)];
+        return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    };
+    const texts = "h1, h2, header *, .tile *, th, td, dt, dd, .card > p, .card > p *, .chip, .chip i, .verdict, " +
+        ".reason, .warning, .key, .told, #bars > .mono";
+    return [
+        ...[...document.querySelectorAll(texts)].filter(each => each.innerText).map(each =>
+            [each.className || each.tagName, contrast(numbers(getComputedStyle(each).color), backdrop(each)), 4.5]),
+        ...[...document.querySelectorAll(".part")].map(each =>
+            ["part", contrast(backdrop(each), backdrop(each.parentElement)), 3])];
+"""
