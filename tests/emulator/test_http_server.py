@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import re
 import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -313,16 +312,14 @@ async def test_closing_waits_for_no_answer_that_never_comes() -> None:
         assert await waiting == b""
 
 
-async def test_a_taken_port_is_one_clear_error() -> None:
+@pytest.mark.parametrize("host", ["127.0.0.1", "192.0.2.1", "..", "x" * 100])
+async def test_a_taken_port_or_an_address_of_elsewhere_is_one_clear_error(host: str) -> None:
     async with serving() as port:
-        with pytest.raises(ListenError, match=rf"cannot listen on 127\.0\.0\.1:{port}: .*in use"):
-            await Server({}).start("127.0.0.1", port)
-
-
-@pytest.mark.parametrize("host", ["192.0.2.1", "..", "x" * 100])
-async def test_an_address_that_is_none_of_this_machine_is_one_clear_error(host: str) -> None:
-    with pytest.raises(ListenError, match=rf"cannot listen on {re.escape(host)}:0: .*choose an address"):
-        await Server({}).start(host, 0)
+        with pytest.raises(ListenError) as raised:
+            await Server({}).start(host, port)
+    assert raised.value.what.startswith(f"cannot listen on {host}:{port}: ")
+    assert ("in use" in raised.value.what) == (host == "127.0.0.1")
+    assert raised.value.remedy == "choose an address of this machine and a free port (0: any)"
 
 
 async def test_closing_does_not_wait_for_a_handshake_that_stands_still() -> None:

@@ -20,7 +20,9 @@ OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 @pytest.fixture
-def emulator(tmp_path: Path) -> Iterator[RunningEmulator]:
+def emulator(tmp_path: Path, browser: WebDriver) -> Iterator[RunningEmulator]:
+    browser.get("about:blank")  # the last test's page would complain that its emulator is not reachable
+    complaints(browser)
     with running_emulator(tmp_path / "events.jsonl") as running:
         yield running
 
@@ -43,7 +45,6 @@ def rows(browser: WebDriver) -> list[list[str]]:
 
 
 def test_the_page_shows_what_arrives_by_itself_newest_first(browser: WebDriver, emulator: RunningEmulator) -> None:
-    complaints(browser)
     browser.get(emulator.base_url)
     wait_until(lambda: text(browser, "state") == "live", "the page is live")
     assert "Nothing has arrived yet" in text(browser, "empty")
@@ -73,7 +74,6 @@ def test_events_can_be_filtered(browser: WebDriver, emulator: RunningEmulator) -
 
 
 def test_what_arrives_is_text_and_never_markup(browser: WebDriver, emulator: RunningEmulator) -> None:
-    complaints(browser)
     evil = "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>"
     browser.get(emulator.base_url)
     send(emulator, {"name": evil, "params": {evil: evil}})
