@@ -20,7 +20,7 @@ class Kind(NamedTuple):
     value_length: int
     """Of a text; 0 where there is no value."""
     prefixes: tuple[str, ...]
-    """Reserved, as are these names:"""
+    """Names that begin so are reserved."""
     reserved: frozenset[str]
 
 
