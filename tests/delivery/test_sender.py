@@ -377,7 +377,13 @@ def test_no_proxy_is_read_as_curl_reads_it(host: str, no_proxy: str, straight: b
     assert (found is None) is straight
 
 
-@pytest.mark.parametrize("proxy", ["socks5://me:hunter2@p:1", "http://", "http://me:hunter2@p:port"])
+@pytest.mark.parametrize(
+    "proxy",
+    [
+        *("socks5://me:hunter2@p:1", "http://", "http://me:hunter2@p:port", "http://me:1#hunter2@p"),
+        *("http://me:1/hunter2@p", "http://me:1?hunter2@p", "http://me:hunter2\x07@p", "http://p:1/hunter2"),
+    ],
+)
 def test_what_is_no_proxy_is_refused_without_quoting_it(proxy: str) -> None:
     with pytest.raises(errors.DestinationError, match=r"bridge\.proxy is not an http or https address") as caught:
         proxy_for("https://h/x", Secret(proxy), {})
@@ -385,6 +391,21 @@ def test_what_is_no_proxy_is_refused_without_quoting_it(proxy: str) -> None:
 
 
 # Secrets
+
+
+@pytest.mark.parametrize(
+    ("url", "proxy"),
+    [("https://999.1.1.1/x", None), ("https://h/x", Secret("http://me:hunter2@999.1.1.1"))],
+)
+async def test_addresses_that_no_request_can_be_made_to_are_seen_before_anything_is_sent(
+    url: str, proxy: Secret | None
+) -> None:
+    async with Sender(proxy=proxy) as made:
+        with pytest.raises(errors.DestinationError) as caught:
+            made.check(url)
+        with pytest.raises(errors.DestinationError):
+            await made.send(request(url), 5)
+    assert "hunter2" not in str(caught.value)
 
 
 async def test_no_logger_says_the_secret_at_any_level(

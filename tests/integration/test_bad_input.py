@@ -122,7 +122,7 @@ def test_an_unknown_key(bridge: Bridge) -> None:
 
 
 def test_a_missing_secret(bridge: Bridge) -> None:
-    bridge.service = 'report = true\ntracking_id.id = "G-XXXX"'
+    bridge.service = 'report = true\ntracking_id.id = "G-ABCD"'
     bridge.configure()
     fails(bridge, 2, "tracking_id", "no secret", "secret_file")
 

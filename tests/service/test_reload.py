@@ -6,6 +6,7 @@ import signal
 from typing import TYPE_CHECKING
 
 import pytest
+import trustme
 
 from tests.service.support import FAST, IDLE, kept, poll, running, sent
 from tests.support.bridge import Bridge
@@ -122,6 +123,21 @@ def test_a_new_cookie_and_new_nodes_take_effect(
         cookie.chmod(0o400)
         assert reload(service)["changed"] == "cookie"
         report(service)
+
+
+def test_certificates_renewed_under_their_old_names_take_effect(bridge: Bridge, tmp_path: Path) -> None:
+    https, nodes = tmp_path / "https.pem", tmp_path / "nodes.pem"
+    for file in (https, nodes):
+        trustme.CA().cert_pem.write_to_path(file)
+    bridge.settings = f'ca_file = "{https}"\ntls.cacertfile = "{nodes}"'
+    bridge.configure()
+    with running(bridge) as service:
+        service.wait_for("service_started")
+        assert reload(service)["changed"] == "nothing"
+        trustme.CA().cert_pem.write_to_path(https)
+        assert reload(service)["changed"] == "bridge.ca_file"
+        trustme.CA().cert_pem.write_to_path(nodes)
+        assert reload(service)["changed"] == "bridge.tls"
 
 
 def test_what_needs_a_restart_is_named(bridge: Bridge, tmp_path: Path) -> None:
