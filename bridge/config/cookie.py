@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bridge.config.errors import ConfigError, Problem
-from bridge.config.files import exposed, home, no_secret, read, read_named
+from bridge.config.files import exposed, find, home, no_secret, read
 from bridge.secret import Secret
 
 if TYPE_CHECKING:
@@ -43,16 +43,14 @@ def find_cookie(bridge: BridgeSection, vm_args: VmArgs | None, environ: Mapping[
     """
     if bridge.cookie_file:
         path = Path(bridge.cookie_file)
-        return _from_file(path, "bridge.cookie_file", read_named(path, "bridge.cookie_file"))
+        return _from_file(path, "bridge.cookie_file", read(path, "bridge.cookie_file"))
     if bridge.cookie:
         return Cookie(bridge.cookie, "environment MONGOOSEIM_BRIDGE_COOKIE")
     if vm_args and vm_args.cookie is not None:
         return Cookie(vm_args.cookie, f"-setcookie in {bridge.vm_args}", Path(str(bridge.vm_args)))
     for path in _own_files(environ):
-        try:
-            return _from_file(path, "cookie", read(path, "cookie"))
-        except FileNotFoundError:
-            continue
+        if (data := find(path, "cookie")) is not None:
+            return _from_file(path, "cookie", data)
     remedy = "set bridge.cookie_file, MONGOOSEIM_BRIDGE_COOKIE or bridge.vm_args, or put it into ~/.erlang.cookie"
     raise ConfigError([Problem("", "bridge.cookie_file", "there is no cookie", remedy)])
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -17,22 +19,21 @@ _LARGEST: Final = 1_000_000
 _LARGEST_SECRET: Final = 4096
 
 
-def read(path: Path, key: str = "") -> bytes:
-    """What a file holds.
+def find(path: Path, key: str) -> bytes | None:
+    """What a file holds that need not be there; None where it is not.
 
     Args:
         path: the file.
         key: the key of the configuration that names it.
 
     Raises:
-        FileNotFoundError: there is none; some files need not be there.
         ConfigError: it cannot be read; the remedy says by whom it could be.
     """
     try:
         with path.open("rb") as file:
             data = file.read(_LARGEST + 1)
     except FileNotFoundError:
-        raise
+        return None
     except OSError as error:
         remedy = "check the path"
         if isinstance(error, PermissionError):
@@ -43,16 +44,16 @@ def read(path: Path, key: str = "") -> bytes:
     return data
 
 
-def read_named(path: Path, key: str) -> bytes:
+def read(path: Path, key: str) -> bytes:
     """What a file holds that the operator has named.
 
     Raises:
         ConfigError: it cannot be read, or there is none.
     """
-    try:
-        return read(path, key)
-    except FileNotFoundError as error:
-        raise ConfigError([Problem(str(path), key, f"cannot be read: {error.strerror}", "check the path")]) from error
+    data = find(path, key)
+    if data is None:
+        raise ConfigError([Problem(str(path), key, f"cannot be read: {os.strerror(errno.ENOENT)}", "check the path")])
+    return data
 
 
 def _owner(path: Path) -> str:
@@ -68,7 +69,7 @@ def read_secret(path: Path, key: str) -> Secret:
     Raises:
         ConfigError: unreadable, empty, not one line of text, or too large to be a secret.
     """
-    data = read_named(path, key)
+    data = read(path, key)
     text = data.decode("utf-8", errors="replace").strip()
     if not text or len(data) > _LARGEST_SECRET or not text.isprintable() or "\ufffd" in text:
         raise ConfigError([no_secret(path, key)])
@@ -103,7 +104,7 @@ def fingerprint(key: str, *paths: Path | None) -> int:
     Raises:
         ConfigError: one of them cannot be read.
     """
-    return hash(tuple(read_named(path, key) for path in paths if path is not None))
+    return hash(tuple(read(path, key) for path in paths if path is not None))
 
 
 def home(environ: Mapping[str, str]) -> Path | None:

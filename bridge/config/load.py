@@ -17,7 +17,7 @@ import msgspec
 from msgspec import Struct
 
 from bridge.config.errors import ConfigError, Problem
-from bridge.config.files import home, read, read_named
+from bridge.config.files import find, home, read
 from bridge.config.model import ENVIRONMENT_ONLY, SECTIONS, BridgeSection, ServiceSection, Settings
 from bridge.secret import Secret
 
@@ -37,8 +37,8 @@ _KEY: Final = re.compile(r"\s*(?P<name>[\w.\-\"' ]+?)\s*=")
 _SYSTEMD: Final = {"bridge.state_dir": "STATE_DIRECTORY", "bridge.log_dir": "LOGS_DIRECTORY"}
 _ALIKE: Final = 0.83
 """How alike (difflib's ratio) two names are of which one is the other misspelt: two letters of six exchanged."""
-_SERVICE_LINK: Final = re.compile(r"(\w+_)?SERVICE_(HOST|PORT\w*)|(\w+_)?PORT(_\d+_(TCP|UDP|SCTP)\w*)?")
-"""What Kubernetes sets, behind the prefix, in every pod beside a service whose name begins with mongooseim-bridge."""
+_SERVICE_LINK: Final = re.compile(r"\w+_(SERVICE_(HOST|PORT\w*)|PORT_\d+_(TCP|UDP|SCTP)\w*)=.*|\w+_PORT=\w+://.*")
+"""What Kubernetes sets in every pod beside a service whose name begins with mongooseim-bridge."""
 _StructT = TypeVar("_StructT", bound=Struct)
 
 
@@ -82,24 +82,22 @@ def load(file: Path | None, environ: Mapping[str, str], options: Mapping[str, ob
         ConfigError: with every problem of every key.
     """
     given = file or environ.get(ENV_PREFIX + "CONFIG", "").strip()
-    path: Path | None = Path(given or DEFAULT_FILE)
-    try:
-        data = read_named(Path(given), "--config") if given else read(DEFAULT_FILE)
-    except FileNotFoundError:
-        path, data = None, b""
-    reader = _Reader(environ, options, *_parse(path, data))
-    reader.check_names()
+    path = Path(given or DEFAULT_FILE)
+    data = read(path, "--config") if given else find(path, "--config")
+    reader = _Reader(environ, options, *_parse(path, data or b""))
     service = reader.section(ServiceSection, SERVICE)
     bridge = reader.section(BridgeSection, "bridge")
+    reader.check_variables()
+    reader.check_table(reader.root)
     if reader.problems:
         raise ConfigError(reader.problems)
-    return Loaded(Settings(service=service, bridge=bridge), reader.origins, path)
+    return Loaded(Settings(service=service, bridge=bridge), reader.origins, None if data is None else path)
 
 
-def _parse(path: Path | None, data: bytes) -> tuple[Source, dict[str, object]]:
+def _parse(path: Path, data: bytes) -> tuple[Source, dict[str, object]]:
     try:
         text = data.decode("utf-8-sig")
-        return Source.read(str(path or ""), text), tomllib.loads(text)
+        return Source.read(str(path), text), tomllib.loads(text)
     except UnicodeDecodeError as error:
         what, remedy = f"is not UTF-8 text (byte {error.start})", "save it as UTF-8"
         raise ConfigError([Problem(str(path), "", what, remedy)]) from error
@@ -155,6 +153,8 @@ class _Reader:
     root: Mapping[str, object]
     problems: list[Problem] = field(default_factory=list)
     origins: dict[str, str] = field(default_factory=dict)
+    named_variables: set[str] = field(default_factory=set)
+    """Those that the configuration names as places of secrets."""
 
     def section(self, cls: type[_StructT], path: str) -> _StructT:
         table: object = self.root
@@ -162,21 +162,20 @@ class _Reader:
             table = table.get(name, {}) if isinstance(table, dict) else table
         return self._struct(cls, table, path) or cls()
 
-    def check_names(self) -> None:
-        """Find variables and keys that resemble ours: whoever has misspelt a refusal must not be reported about."""
+    def check_variables(self) -> None:
+        """Find variables that resemble ours: whoever has misspelt a refusal must not be reported about."""
         known = {DO_NOT_TRACK, ENV_PREFIX + "CONFIG", *(env_name(key) for key, _, _ in keys() if "[" not in key)}
-        for name in self.environ.keys() - known:
-            ours = name.upper().startswith(ENV_PREFIX)
-            if ours and _SERVICE_LINK.fullmatch(name.removeprefix(ENV_PREFIX)):
-                continue
-            alike = any(part in name.upper() for part in ("MONGOOSE", "BRIDGE", "TRACK", "DO_NOT"))
-            near = _nearest(name.upper(), known) if alike else None
-            if ours or near:
-                remedy = f"did you mean {near}?" if near else "docs/configuration.md has all variables; unset it"
+        for name in sorted(self.environ.keys() - known - self.named_variables):
+            upper = name.upper()
+            alike = any(part in upper for part in ("MONGOOSE", "BRIDGE", "TRACK", "DO_NOT"))
+            near = _nearest(upper, known) if alike else None
+            link = _SERVICE_LINK.fullmatch(f"{name}={self.environ[name]}")
+            if not link and (near or upper.startswith(ENV_PREFIX)):
+                remedy = f"did you mean {near}?" if near else "docs/configuration.md has all variables"
                 self.problems.append(Problem(f"environment {name}", "", "is not a variable of the bridge", remedy))
-        self._check_table(self.root, "")
 
-    def _check_table(self, table: Mapping[str, object], path: str) -> None:
+    def check_table(self, table: Mapping[str, object], path: str = "") -> None:
+        """Find sections and keys that resemble ours in other places, for the same reason."""
         for name, value in table.items():
             key = f"{path}.{name}".lstrip(".")
             if key in SECTIONS:
@@ -184,11 +183,11 @@ class _Reader:
             if meant := _misplaced(name, value, path):
                 self._problem(key, "is not read there", f"did you mean {meant}?")
             elif isinstance(value, dict):
-                self._check_table(value, key)
+                self.check_table(value, key)
             elif isinstance(value, list):
                 for number, item in enumerate(value):
                     if isinstance(item, dict):
-                        self._check_table(item, f"{key}[{number}]")
+                        self.check_table(item, f"{key}[{number}]")
 
     def _struct(self, cls: type[_StructT], table: object, path: str) -> _StructT | None:
         if not isinstance(table, dict):
@@ -235,7 +234,8 @@ class _Reader:
         elif "[" not in key and (text := self.environ.get(variable, "")).strip():
             # A mounted or piped value has a line's end; the blanks of a cookie belong to it.
             text = text.strip("\r\n" if key == COOKIE else None)
-            value, origin = _from_text(text, kind), f"environment {variable}"
+            value = text.replace(",", " ").split() if "tuple" in str(kind) else text
+            origin = f"environment {variable}"
         elif name in table and key in ENVIRONMENT_ONLY:
             self._problem(key, f"is taken from {variable} only", f"use {ENVIRONMENT_ONLY[key]} instead")
             return
@@ -249,6 +249,8 @@ class _Reader:
             strict = not origin.startswith("environment ")
             values[name] = msgspec.convert(self._text(value, kind, key), kind, strict=strict, dec_hook=_decode)
             self.origins[key] = origin
+            if name == "api_secret_env":
+                self.named_variables.add(str(value))
         except msgspec.ValidationError as error:
             self.problems.append(Problem(origin, key, _reason(error, kind)))
 
@@ -299,11 +301,6 @@ def _nested(kind: object) -> tuple[type[Struct] | None, bool]:
         if struct:
             return struct, many or (... in get_args(kind))
     return None, False
-
-
-def _from_text(text: str, kind: object) -> object:
-    """A variable's text as the value it stands for: lists are separated by commas or blanks."""
-    return text.replace(",", " ").split() if "tuple" in str(kind) else text
 
 
 def _decode(kind: type, value: object) -> object:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from msgspec import UnsetType
 
 from bridge.config.errors import ConfigError, Problem
-from bridge.config.files import read_named
+from bridge.config.files import read
 from bridge.config.term_text import parse_terms
 from bridge.config.vm_args import parse_flags
 from bridge.erlang.errors import EtfError
@@ -85,7 +85,7 @@ def _from_section(section: Tls) -> TlsOptions:
 
 def _client_section(path: Path) -> dict[str, str]:
     try:
-        terms = parse_terms(read_named(path, KEY).decode())
+        terms = parse_terms(read(path, KEY).decode())
     except (UnicodeDecodeError, EtfError) as error:
         what, remedy = f"is not a list of Erlang terms: {error}", "`file:consult/1` has to be able to read it"
         raise ConfigError([Problem(str(path), KEY, what, remedy)]) from error

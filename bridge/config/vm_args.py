@@ -15,7 +15,7 @@ from threading import Thread
 from typing import TYPE_CHECKING, Final
 
 from bridge.config.errors import ConfigError, Problem
-from bridge.config.files import read, read_named
+from bridge.config.files import find, read
 from bridge.secret import Secret
 
 if TYPE_CHECKING:
@@ -49,11 +49,10 @@ def read_vm_args(path: Path) -> VmArgs:
     Raises:
         ConfigError: one of them, or a file that it names by -args_file, cannot be read.
     """
-    words = list(_expanded(path, read_named(path, KEY)))
+    words = list(_expanded(path, read(path, KEY)))
     dist = path.with_name(DIST_FILE)
     if dist != path:
-        with suppress(FileNotFoundError):
-            words.extend(_expanded(dist, read(dist, KEY)))
+        words.extend(_expanded(dist, find(dist, KEY) or b""))
     flags = list(parse_flags(words))
     node, port = _node(flags)
     return VmArgs(
@@ -90,7 +89,7 @@ def _expanded(path: Path, data: bytes, depth: int = 0) -> Iterator[str]:
             if depth == _NESTED:
                 raise ConfigError([Problem(str(path), KEY, "names itself by -args_file", "remove that line")])
             inner = path.parent / name  # an absolute name stays as it is
-            yield from _expanded(inner, read_named(inner, KEY), depth + 1)
+            yield from _expanded(inner, read(inner, KEY), depth + 1)
         elif word == "-extra":
             break
         else:

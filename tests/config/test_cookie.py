@@ -69,6 +69,9 @@ def test_a_file_that_holds_no_cookie_is_refused(tmp_path: Path, home: dict[str, 
     path.chmod(0o400)
     with pytest.raises(ConfigError, match="one line of text"):
         find_cookie(BridgeSection(cookie_file=str(path)), None, home)
+    path.rename(tmp_path / ".erlang.cookie")
+    with pytest.raises(ConfigError, match="one line of text"):
+        find_cookie(BridgeSection(), None, home)
 
 
 @pytest.mark.parametrize("content", ["abc ", " abc", "a b c\r\n", "abc  \n \n", "abc\n"])

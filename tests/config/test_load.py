@@ -155,6 +155,7 @@ def test_sections_of_mongooseim_are_not_taken_for_ours(tmp_path: Path, text: str
         ("MONGOOSEIM_BRIGDE_REPORT", "MONGOOSEIM_BRIDGE_REPORT"),
         ("mongooseim_bridge_report", "MONGOOSEIM_BRIDGE_REPORT"),
         ("MONGOOSEIM_BRIDGE_SERVICES_REPORT", ""),
+        ("MONGOOSEIM_BRIDGE_EMPD_PORT", "MONGOOSEIM_BRIDGE_EPMD_PORT"),
         ("do_not_track", "DO_NOT_TRACK"),
         ("DO_NOT_TARCK", "DO_NOT_TRACK"),
     ],
@@ -176,6 +177,8 @@ def test_variables_of_others_and_of_kubernetes_are_left_alone(tmp_path: Path) ->
         "TRACKING_ID": "x",
     }
     assert read(tmp_path, "", environ).origins == {}
+    text = '[[bridge.destinations]]\nmeasurement_id = "G-AAAA"\napi_secret_env = "MONGOOSEIM_BRIDGE_GA4"'
+    assert read(tmp_path, text, {"MONGOOSEIM_BRIDGE_GA4": "hush"}).settings.bridge.destinations
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", " "])

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 import trustme
 
+from bridge.app import Installation
 from bridge.config.access import access, default_name
 from bridge.config.destinations import destinations
 from bridge.config.errors import ConfigError
@@ -136,6 +137,10 @@ def test_no_destination_is_fine(tmp_path: Path) -> None:
             ("destinations[0].api_secret_file", "cannot be read"),
         ),
         (
+            '[[bridge.destinations]]\nmeasurement_id = "G-AAAA"\napi_secret = "hush"\nendpoint = "ftp://x"',
+            ("destinations[0]", "endpoint"),
+        ),
+        (
             '[[bridge.destinations]]\nmeasurement_id = "G-XXXX"\napi_secret = "hush"',
             ("destinations[0]", "G-XXXX is a placeholder"),
         ),
@@ -164,8 +169,10 @@ def test_no_destination_is_fine(tmp_path: Path) -> None:
 def test_a_destination_that_cannot_be_used_is_told_with_its_key(
     tmp_path: Path, text: str, words: tuple[str, ...]
 ) -> None:
+    path = tmp_path / "bridge.toml"
+    path.write_text(text)
     with pytest.raises(ConfigError) as caught:
-        destinations(loaded(tmp_path, text), {"TWO_LINES": "hush\nhush\n"})
+        _ = Installation(path, {}, {"TWO_LINES": "hush\nhush\n"}).destinations
     (problem,) = caught.value.problems
     for word in words:
         assert word in str(problem)
