@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from msgspec import UNSET
 
-from bridge.config.load import DO_NOT_TRACK, SERVICE
+from bridge.config.load import BRIDGE_REPORT, DO_NOT_TRACK, SERVICE
 from bridge.errors import BridgeError, ExitCode
 from bridge.log import Line
 
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from bridge.config.load import Loaded
-
-BRIDGE_REPORT: Final = "bridge.report"
 
 
 class ReportingOff(BridgeError):

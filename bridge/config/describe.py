@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from bridge.config.load import env_name, keys
+from bridge.config.load import BRIDGE_REPORT, env_name, keys
 from bridge.config.model import SECTIONS, Settings, Tls
 from bridge.secret import MASK, Secret
 
@@ -72,7 +72,9 @@ def _example() -> Iterator[str]:
             yield f"\n{'' if needed else '# '}{header}"
         yield f"# {description(kind)}"
         shown = _EXAMPLES.get(name) or _toml(default)
+        # One consent only: bridge.report would beat the other one without being looked at.
         needed = name in {"report", "tracking_id.id", "tracking_id.secret_file", "nodes", "cookie_file"}
+        needed = needed and key != BRIDGE_REPORT
         yield f"{'' if needed else '# '}{name} = {shown}"
 
 

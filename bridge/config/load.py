@@ -28,6 +28,7 @@ ENV_PREFIX: Final = "MONGOOSEIM_BRIDGE_"
 DEFAULT_FILE: Final = Path("/etc/mongooseim-bridge/config.toml")
 SERVICE: Final = "services.service_mongoose_system_metrics"
 DO_NOT_TRACK: Final = "DO_NOT_TRACK"
+BRIDGE_REPORT: Final = "bridge.report"
 COOKIE: Final = "bridge.cookie"
 SHORTEST_PERIOD: Final = 60_000
 """A shorter one was probably meant in seconds."""

@@ -4,6 +4,8 @@ import json
 import re
 from pathlib import Path
 
+from msgspec import UNSET
+
 from bridge.config.describe import _toml, description, effective, example, json_schema
 from bridge.config.load import env_name, keys, load
 from bridge.secret import MASK
@@ -14,7 +16,10 @@ DOCS = Path(__file__).parents[2] / "docs"
 def test_the_example_is_a_configuration_that_loads(tmp_path: Path) -> None:
     path = tmp_path / "example.toml"
     path.write_text(example())
-    assert load(path, {}, {}).settings.service.tracking_id.id == "G-XXXX"
+    settings = load(path, {}, {}).settings
+    assert settings.service.tracking_id.id == "G-XXXX"
+    assert settings.service.report is True
+    assert settings.bridge.report is UNSET
 
 
 def test_the_example_with_every_line_uncommented_loads_too(tmp_path: Path) -> None:

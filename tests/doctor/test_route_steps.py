@@ -143,8 +143,10 @@ def test_a_ca_file_that_is_none(bridge: Callable[..., Bridge], emulator: Running
 
 
 def test_http_over_a_network_is_a_warning(bridge: Callable[..., Bridge], emulator: RunningEmulator) -> None:
-    found = examined(bridge(emulator.url.replace("127.0.0.1", "0.0.0.0")))
-    found.warns_at("endpoint TLS", "unencrypted", "https")
+    beyond = bridge(emulator.url.replace("127.0.0.1", "0.0.0.0"))
+    examined(beyond).fails_at("destinations", "unencrypted", "allow_plain_http", code=2)
+    beyond.config.write_text(f"{beyond.config.read_text()}allow_plain_http = true\n")
+    examined(beyond).warns_at("endpoint TLS", "unencrypted", "https")
 
 
 # proxies
