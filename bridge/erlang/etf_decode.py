@@ -1,8 +1,9 @@
-"""Bytes to terms: one loop with its own stack, by offsets, within limits.
+"""Bytes to terms, by offsets and within limits.
 
 Any bytes give a term or an EtfError, in time linear in their number and in memory of at most `MEMORY_FACTOR` times
-their number (the worst is a list of empty lists: one byte each there, a list object of 56 bytes and its pointer
-here). Every length is checked against the bytes that are left before anything is allocated for it.
+their number (the worst are maps as keys of maps, whose canonical form is kept at each level). A number of elements is
+checked against the bytes that are left before anything is allocated for it. Where a short text or number goes too far,
+only the offset after it is: that is checked once, at the end.
 
 Source: External Term Format, ERTS User's Guide; the tags are in the order of how often nodes send them.
 """
@@ -10,19 +11,18 @@ Source: External Term Format, ERTS User's Guide; the tags are in the order of ho
 from __future__ import annotations
 
 from itertools import repeat
-from struct import Struct
-from struct import error as struct_error
+from struct import Struct, error
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from bridge.erlang.errors import EtfError
-from bridge.erlang.terms import Atom, BitString, Export, Fun, ImproperList, Map, Pid, Port, Reference
+from bridge.erlang.terms import NESTING, Atom, BitString, Export, Fun, ImproperList, Map, Pid, Port, Reference
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
 
     from bridge.erlang.terms import Term
 
-MEMORY_FACTOR: Final = 100
+MEMORY_FACTOR: Final = 150
 ATOM_CHARACTERS: Final = 255
 ATOMS_KEPT: Final = 8192
 """Nodes repeat a few hundred atoms, so they are kept, but never more than this many."""
@@ -31,25 +31,21 @@ _U16: Final = Struct(">H").unpack_from
 _U32: Final = Struct(">I").unpack_from
 _I32: Final = Struct(">i").unpack_from
 _F64: Final = Struct(">d").unpack_from
-_PID: Final = Struct(">III").unpack_from
-_WORDS: Final = [Struct(f">{1 + words}I").unpack_from for words in range(6)]
+_WORDS: Final = [Struct(f">{words}I").unpack_from for words in range(7)]
 
-_ROOT, _TUPLE, _LIST, _TAIL, _MAP = range(5)
-_TEXT_KEYS: Final = frozenset({Atom, bytes})
-_PLAIN_KEYS: Final = frozenset({Atom, bytes, int})
-_PLAIN_INT: Final = 1 << 60
-"""Integers below this hash to themselves; larger ones can be made to collide, which would make a dict quadratic."""
+_SALTED: Final = frozenset({Atom, bytes})
+UNSALTED_KEYS: Final = 128
+"""Keys of a map that becomes a dict although there are integers among them. Python hashes those without a salt, so a
+peer can choose some that collide, and a dict of many such keys takes quadratic time."""
 
 
 class Limits(NamedTuple):
-    """What is too much; an EtfError names the limit that was passed."""
+    """What is too much beside `NESTING`; an EtfError names the limit that was passed."""
 
-    nesting: int = 10_000
-    """Tuples, lists and maps inside each other."""
     elements: int = 10_000_000
     """Elements of all tuples, lists and maps together: some 640 MB here, if all of them are empty lists."""
     inflated: int = 64 * 1024 * 1024
-    """Bytes of a compressed term when inflated, as claimed and as found."""
+    """Bytes of a compressed term when inflated, as it claims and as it has."""
 
 
 DEFAULT_LIMITS: Final = Limits()
@@ -84,8 +80,8 @@ def _inflate(data: bytes, limits: Limits) -> bytes:
     machine = zlib.decompressobj()
     try:
         inflated = machine.decompress(memoryview(data)[6:], claimed + 1)
-    except zlib.error as error:
-        raise EtfError("a compressed term is damaged") from error
+    except zlib.error as cause:
+        raise EtfError("a compressed term is damaged") from cause
     if len(inflated) != claimed or not machine.eof or machine.unused_data:
         raise EtfError("a compressed term is not as long as it claims")
     return inflated
@@ -108,224 +104,182 @@ def decode(data: bytes, pos: int = 0, limits: Limits = DEFAULT_LIMITS, end: int 
     """
     if end is None:
         end = len(data)
+    root: list[Term] = []
     try:
-        term, pos = _decode(data, pos, end, limits)
-    except (IndexError, ValueError, OverflowError, struct_error) as error:
-        # the bytes ran out, an atom is no UTF-8, or a float of the old form is no number
-        raise EtfError("a term is cut short or damaged") from error
+        pos = _read(root, 1, data, pos, end, NESTING, [limits.elements + 1])  # one is the term itself
+    except (IndexError, ValueError, OverflowError, error) as cause:
+        # the bytes ran out, an atom is not UTF-8, or a float of the old form is not a number
+        raise EtfError("a term is cut short or damaged") from cause
     if pos > end:
         raise EtfError("a term is cut short")
-    return term, pos
+    return root[0], pos
 
 
-def _decode(data: bytes, pos: int, end: int, limits: Limits) -> tuple[Term, int]:  # noqa: C901, PLR0912, PLR0915
+def _read(  # noqa: C901, PLR0912, PLR0915, PLR0917 - one branch per tag, and no object to hold what they share
+    items: list[Term], wanted: int, data: bytes, pos: int, end: int, levels: int, left: list[int]
+) -> int:
+    """Append as many terms as are wanted to the items; the offset after them.
+
+    There may be `levels` more tuples, lists and maps inside each other, and `left` more elements, a list of one number
+    because all levels share it.
+    """
+    left[0] -= wanted
+    if levels < 0:
+        raise EtfError(f"a term is nested deeper than {NESTING} levels")
+    if wanted > end - pos or left[0] < 0:
+        raise EtfError(f"{wanted} elements are claimed, more than there are bytes, or than the limit allows")
+    append = items.append
     atoms = _ATOMS
-    stack: list[tuple[list[Term], Iterator[None], int]] = []
-    items: list[Term] = []
-    kind = _ROOT
-    missing: Iterator[None] = repeat(None, 1)  # one step for each element of the innermost container that is due
-    elements = limits.elements
-    value: Term
-    while True:
-        for _ in missing:
-            tag = data[pos]
-            if tag == 119:  # SMALL_ATOM_UTF8_EXT
-                after = pos + 2 + data[pos + 1]
-                items.append(atoms[data[pos:after]])
-                pos = after
-            elif tag == 100:  # ATOM_EXT: Latin-1, as OTP 25 sends them
-                after = pos + 3 + _U16(data, pos + 1)[0]
-                items.append(atoms[data[pos:after]])
-                pos = after
-            elif tag == 97:  # SMALL_INTEGER_EXT
-                items.append(data[pos + 1])
-                pos += 2
-            elif tag == 109:  # BINARY_EXT
-                after = pos + 5 + _U32(data, pos + 1)[0]
-                if after > end:
-                    raise EtfError("a binary is cut short")
-                items.append(data[pos + 5 : after])
-                pos = after
-            elif tag == 98:  # INTEGER_EXT
-                items.append(_I32(data, pos + 1)[0])
-                pos += 5
-            elif tag == 104 or tag == 108 or tag == 116 or tag == 105:  # tuple, list, map, large tuple  # noqa: PLR1714
-                if tag == 104:
-                    size = wanted = data[pos + 1]
-                    pos += 2
-                else:
-                    (size,) = _U32(data, pos + 1)
-                    pos += 5
-                    wanted = size + size if tag == 116 else size
-                elements -= wanted
-                if wanted > end - pos or elements < 0:
-                    raise EtfError(f"{size} elements are claimed with {end - pos} bytes and {elements} elements left")
-                if kind == _TAIL and tag == 108:
-                    # a tail that is a list (only other libraries send one) continues the list
-                    kind = _LIST
-                else:
-                    if len(stack) >= limits.nesting:
-                        raise EtfError(f"nesting deeper than {limits.nesting}")
-                    stack.append((items, missing, kind))
-                    items = []
-                    kind = _TUPLE if tag < 108 else _LIST if tag == 108 else _MAP
-                missing = repeat(None, wanted)
-                break
-            elif tag == 106:  # NIL_EXT
-                items.append([])
+    for _ in repeat(None, wanted):
+        tag = data[pos]
+        if tag == 119:  # SMALL_ATOM_UTF8_EXT
+            after = pos + 2 + data[pos + 1]
+            append(atoms[data[pos:after]])
+            pos = after
+        elif tag == 100:  # ATOM_EXT: Latin-1, as OTP 25 sends them
+            after = pos + 3 + _U16(data, pos + 1)[0]
+            append(atoms[data[pos:after]])
+            pos = after
+        elif tag == 97:  # SMALL_INTEGER_EXT
+            append(data[pos + 1])
+            pos += 2
+        elif tag == 109:  # BINARY_EXT
+            after = pos + 5 + _U32(data, pos + 1)[0]
+            if after > end:
+                raise EtfError("a binary is cut short")
+            append(data[pos + 5 : after])
+            pos = after
+        elif tag == 98:  # INTEGER_EXT
+            append(_I32(data, pos + 1)[0])
+            pos += 5
+        elif tag == 104 or tag == 105:  # SMALL_TUPLE_EXT, LARGE_TUPLE_EXT  # noqa: PLR1714 - faster
+            size, pos = (data[pos + 1], pos + 2) if tag == 104 else (_U32(data, pos + 1)[0], pos + 5)
+            held: list[Term] = []
+            pos = _read(held, size, data, pos, end, levels - 1, left)
+            append(tuple(held))
+        elif tag == 108:  # LIST_EXT
+            held = []
+            while tag == 108:  # a tail that is a list (only other libraries send one) continues the list
+                pos = _read(held, _U32(data, pos + 1)[0], data, pos + 5, end, levels - 1, left)
+                tag = data[pos]
+            if tag == 106:
+                append(held)
                 pos += 1
-            elif tag == 107:  # STRING_EXT
-                (size,) = _U16(data, pos + 1)
-                pos += 3
-                elements -= size
-                if size > end - pos or elements < 0:
-                    raise EtfError("a string is cut short, or there are too many elements")
-                items.append(list(data[pos : pos + size]))
-                pos += size
-            elif tag == 70:  # NEW_FLOAT_EXT
-                (value,) = _F64(data, pos + 1)
-                if value - value != 0.0:
-                    raise EtfError("a float that is not finite")
-                items.append(value)
-                pos += 9
-            elif tag == 110:  # SMALL_BIG_EXT
-                after = pos + 3 + data[pos + 1]
-                if after > end:
-                    raise EtfError("an integer is cut short")
-                items.append(_integer(data[pos + 2], data[pos + 3 : after]))
-                pos = after
             else:
-                value, pos = _rare(tag, data, pos + 1, end)
-                items.append(value)
+                pos = _read(held, 1, data, pos, end, levels - 1, left)
+                tail = held.pop()
+                append(held + tail if tail.__class__ is list else ImproperList(held, tail) if held else tail)
+        elif tag == 116:  # MAP_EXT
+            held = []
+            pos = _read(held, 2 * _U32(data, pos + 1)[0], data, pos + 5, end, levels - 1, left)
+            append(_map(held))
+        elif tag == 106:  # NIL_EXT
+            append([])
+            pos += 1
+        elif tag == 107:  # STRING_EXT
+            after = pos + 3 + _U16(data, pos + 1)[0]
+            left[0] -= after - pos - 3
+            if after > end or left[0] < 0:
+                raise EtfError("a string is cut short, or has more elements than the limit allows")
+            append(list(data[pos + 3 : after]))
+            pos = after
+        elif tag == 70:  # NEW_FLOAT_EXT
+            append(finite(_F64(data, pos + 1)[0]))
+            pos += 9
+        elif tag == 110:  # SMALL_BIG_EXT
+            after = pos + 3 + data[pos + 1]
+            append(_integer(data[pos + 2], data[pos + 3 : after]))
+            pos = after
+        elif tag == 112:  # NEW_FUN_EXT: size (of itself too), arity, digest, index, number of free variables, terms
+            held, start = [], pos + 1
+            pos = _read(held, 4 + _U32(data, pos + 26)[0], data, start + 29, end, levels - 1, left)
+            match held:
+                case [Atom(), int(index), int(old), Pid(), *free] if pos == start + _U32(data, start)[0] and (
+                    max(abs(index), abs(old)) < 1 << 32 and len(free) <= 255
+                ):
+                    append(Fun(data[start:pos]))
+                case _:
+                    raise EtfError("a fun is damaged")
         else:
-            if kind == _TUPLE:
-                value = tuple(items)
-            elif kind == _LIST:
-                if data[pos] != 106:
-                    kind = _TAIL
-                    missing = repeat(None, 1)
-                    continue
-                pos += 1
-                value = items
-            elif kind == _MAP:
-                value = _map(items)
-            elif kind == _TAIL:
-                value = _tailed(items)
-            else:
-                return items[0], pos
-            items, missing, kind = stack.pop()
-            items.append(value)
+            value, pos = _rare(tag, data, pos + 1, end)
+            append(value)
+    return pos
 
 
-def _tailed(items: list[Term]) -> Term:
-    """A list from its elements and a tail that is not written as the empty list."""
-    tail = items.pop()
-    if tail.__class__ is list:
-        items += tail
-        return items
-    return ImproperList(items, tail) if items else tail
+def finite(value: float) -> float:
+    """The float itself; Erlang has none that is infinite or not a number."""
+    if value - value != 0.0:
+        raise EtfError("a float is not finite")
+    return value
 
 
 def _integer(sign: int, magnitude: bytes) -> int:
     if sign > 1:
-        raise EtfError("an integer with a sign that is none")
+        raise EtfError("the sign of an integer is neither 0 nor 1")
     value = int.from_bytes(magnitude, "little")
     return -value if sign else value
 
 
 def _map(flat: list[Term]) -> dict[Term, Term] | Map:
     keys = flat[0::2]
-    kinds = {*map(type, keys)}
-    made: dict[Term, Term] | Map
-    if kinds <= _TEXT_KEYS or (
-        kinds <= _PLAIN_KEYS and all(key.__class__ is not int or -_PLAIN_INT < key < _PLAIN_INT for key in keys)
-    ):
-        made = dict(zip(keys, flat[1::2], strict=True))
-    else:
-        made = Map(list(zip(keys, flat[1::2], strict=True)))
+    unsalted = {*map(type, keys)} - _SALTED
+    pairs = zip(keys, flat[1::2], strict=True)
+    is_dict = not unsalted or (unsalted == {int} and len(keys) <= UNSALTED_KEYS)
+    made: dict[Term, Term] | Map = dict(pairs) if is_dict else Map(list(pairs))
     if len(made) != len(keys):
         raise EtfError("a map has a key twice")
     return made
 
 
-def _rare(tag: int, data: bytes, pos: int, end: int) -> tuple[Term, int]:  # noqa: C901, PLR0912 - one per tag
-    if tag == 88:  # NEW_PID_EXT
-        node, pos = _node_at(data, pos)
-        return Pid(node, *_PID(data, pos)), pos + 12
-    if tag == 90:  # NEWER_REFERENCE_EXT
-        words = _words(data, pos)
-        node, pos = _node_at(data, pos + 2)
-        creation, *ids = _WORDS[words](data, pos)
+_IDENTIFIERS: Final[dict[int, tuple[Callable[..., Term], Callable[..., tuple[int, ...]], int]]] = {
+    88: (Pid, Struct(">III").unpack_from, 12),  # NEW_PID_EXT
+    89: (Port, Struct(">II").unpack_from, 8),  # NEW_PORT_EXT
+    120: (Port, Struct(">QI").unpack_from, 12),  # V4_PORT_EXT
+    101: (lambda node, word, creation: Reference(node, (word,), creation), Struct(">IB").unpack_from, 5),
+    102: (Port, Struct(">IB").unpack_from, 5),  # PORT_EXT
+    103: (Pid, Struct(">IIB").unpack_from, 9),  # PID_EXT
+}
+"""What follows the node in an identifier, the creation last, and its bytes. 101 is REFERENCE_EXT."""
+
+
+def _rare(tag: int, data: bytes, pos: int, end: int) -> tuple[Term, int]:  # noqa: C901 - one branch per tag
+    if known := _IDENTIFIERS.get(tag):
+        make, numbers, size = known
+        node, pos = _atom_at(data, pos)
+        return make(node, *numbers(data, pos)), pos + size
+    if tag in {90, 114}:  # NEWER_REFERENCE_EXT, and NEW_REFERENCE_EXT from before OTP 23
+        words: int = _U16(data, pos)[0]
+        if not 1 <= words <= 5:
+            raise EtfError(f"a reference has {words} words, not 1 to 5")
+        node, pos = _atom_at(data, pos + 2)
+        if tag == 114:
+            return Reference(node, _WORDS[words](data, pos + 1), data[pos]), pos + 1 + 4 * words
+        creation, *ids = _WORDS[1 + words](data, pos)
         return Reference(node, tuple(ids), creation), pos + 4 + 4 * words
     if tag == 111:  # LARGE_BIG_EXT
         after = pos + 5 + int(_U32(data, pos)[0])
-        if after > end:
-            raise EtfError("an integer is cut short")
-        return _integer(data[pos + 4], data[pos + 5 : after]), after
+        return _integer(data[pos + 4], data[pos + 5 : min(after, end)]), after
     if tag in {118, 115}:  # ATOM_UTF8_EXT, SMALL_ATOM_EXT
-        return _node_at(data, pos - 1)
+        return _atom_at(data, pos - 1)
     if tag == 77:  # BIT_BINARY_EXT
-        size, bits = _U32(data, pos)[0], data[pos + 4]
-        pos += 5
-        if size > end - pos or not 1 <= bits <= 8 or not size:
-            raise EtfError("a bit string is cut short")
-        raw = data[pos : pos + size]
-        return (raw if bits == 8 else BitString(raw, bits)), pos + size
+        size, bits = int(_U32(data, pos)[0]), data[pos + 4]
+        if not 1 <= bits <= 8 or not size:
+            raise EtfError(f"a bit string of {size} bytes has {bits} bits in the last")
+        raw = data[pos + 5 : min(pos + 5 + size, end)]
+        return (raw if bits == 8 else BitString(raw, bits)), pos + 5 + size
     if tag == 113:  # EXPORT_EXT
-        module, pos = _node_at(data, pos)
-        function, pos = _node_at(data, pos)
+        module, pos = _atom_at(data, pos)
+        function, pos = _atom_at(data, pos)
         if data[pos] != 97:
-            raise EtfError("an external fun without arity")
+            raise EtfError("an external fun has no arity")
         return Export(module, function, data[pos + 1]), pos + 2
-    if tag == 112:  # NEW_FUN_EXT: its size counts itself
-        (size,) = _U32(data, pos)
-        if not 4 < size <= end - pos:
-            raise EtfError("a fun is cut short")
-        return Fun(data[pos : pos + size]), pos + size
-    if tag == 89:  # NEW_PORT_EXT
-        node, pos = _node_at(data, pos)
-        return Port(node, _U32(data, pos)[0], _U32(data, pos + 4)[0]), pos + 8
-    if tag == 120:  # V4_PORT_EXT
-        node, pos = _node_at(data, pos)
-        high, low, creation = _PID(data, pos)
-        return Port(node, high << 32 | low, creation), pos + 12
-    return _old(tag, data, pos, end)
-
-
-def _old(tag: int, data: bytes, pos: int, end: int) -> tuple[Term, int]:
-    """What nodes before OTP 23 wrote: a creation was one byte then, and a float was text."""
-    if tag == 99:  # FLOAT_EXT: "%.20e", padded with zero bytes
-        if end - pos < 31:
-            raise EtfError("a float is cut short")
-        value = float(data[pos : pos + 31].rstrip(b"\0"))
-        if value - value != 0.0:
-            raise EtfError("a float that is not finite")
-        return value, pos + 31
-    if tag == 103:  # PID_EXT
-        node, pos = _node_at(data, pos)
-        return Pid(node, _U32(data, pos)[0], _U32(data, pos + 4)[0], data[pos + 8] & 3), pos + 9
-    if tag == 102:  # PORT_EXT
-        node, pos = _node_at(data, pos)
-        return Port(node, _U32(data, pos)[0], data[pos + 4] & 3), pos + 5
-    if tag == 101:  # REFERENCE_EXT
-        node, pos = _node_at(data, pos)
-        return Reference(node, _U32(data, pos), data[pos + 4] & 3), pos + 5
-    if tag == 114:  # NEW_REFERENCE_EXT
-        words = _words(data, pos)
-        node, pos = _node_at(data, pos + 2)
-        return Reference(node, _WORDS[words - 1](data, pos + 1), data[pos] & 3), pos + 1 + 4 * words
+    if tag == 99:  # FLOAT_EXT, from before OTP R11: "%.20e", padded with zero bytes
+        return finite(float(data[pos : pos + 31].rstrip(b"\0"))), pos + 31
     raise EtfError(f"no term starts with the byte {tag}")
 
 
-def _words(data: bytes, pos: int) -> int:
-    words: int = _U16(data, pos)[0]
-    if not 1 <= words <= 5:
-        raise EtfError(f"a reference of {words} words")
-    return words
-
-
 class _Atoms(dict[bytes, Atom]):
-    """Atoms by their encoding, tag and length included; one that is met for the first time is checked."""
+    """Atoms by their encoding, tag and length included; one that is seen for the first time is checked."""
 
     def __missing__(self, raw: bytes) -> Atom:
         latin = raw[0] in {100, 115}  # ATOM_EXT, SMALL_ATOM_EXT: Latin-1
@@ -334,7 +288,7 @@ class _Atoms(dict[bytes, Atom]):
             raise EtfError("an atom is cut short")
         text = raw[head:].decode("latin-1" if latin else "utf-8")
         if len(text) > ATOM_CHARACTERS:
-            raise EtfError(f"an atom longer than {ATOM_CHARACTERS} characters")
+            raise EtfError(f"an atom is longer than {ATOM_CHARACTERS} characters")
         if len(self) >= ATOMS_KEPT:
             self.clear()
         atom = self[raw] = Atom(text)
@@ -344,7 +298,7 @@ class _Atoms(dict[bytes, Atom]):
 _ATOMS: Final = _Atoms()
 
 
-def _node_at(data: bytes, pos: int) -> tuple[Atom, int]:
+def _atom_at(data: bytes, pos: int) -> tuple[Atom, int]:
     """An atom of any kind, also inside another term (a node, a module, a function)."""
     tag = data[pos]
     if tag in {119, 115}:
@@ -352,5 +306,5 @@ def _node_at(data: bytes, pos: int) -> tuple[Atom, int]:
     elif tag in {118, 100}:
         after = pos + 3 + int(_U16(data, pos + 1)[0])
     else:
-        raise EtfError("an atom was due")
+        raise EtfError("another term stands where an atom belongs")
     return _ATOMS[data[pos:after]], after

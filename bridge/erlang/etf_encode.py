@@ -1,4 +1,4 @@
-"""Terms to bytes: one loop with its own stack, so that nesting is bounded by memory only.
+"""Terms to bytes. What a node could not read, and would close the connection for, is an EtfError before a byte is sent.
 
 Source: External Term Format, ERTS User's Guide. Only tags that every node from OTP 24 on understands are written.
 """
@@ -6,13 +6,17 @@ Source: External Term Format, ERTS User's Guide. Only tags that every node from 
 from __future__ import annotations
 
 from functools import lru_cache
-from struct import Struct
+from itertools import chain
+from struct import Struct, error
 from typing import TYPE_CHECKING, Final
 
 from bridge.erlang.errors import EtfError
-from bridge.erlang.terms import Atom, BitString, Export, Fun, ImproperList, Map, Pid, Port, Reference
+from bridge.erlang.etf_decode import ATOM_CHARACTERS, decode, finite
+from bridge.erlang.terms import NESTING, Atom, BitString, Export, Fun, ImproperList, Map, Pid, Port, Reference
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from bridge.erlang.terms import Term
 
 _U8_U32: Final = Struct(">BI").pack
@@ -21,20 +25,14 @@ _U8_U16: Final = Struct(">BH").pack
 _U8_F64: Final = Struct(">Bd").pack
 _U32: Final = Struct(">I").pack
 _STRING_MAX: Final = 65_535
-MAPS_IN_KEYS: Final = 16
-"""Maps inside each other inside the key of a map: to compare such keys takes time for each of these levels."""
+INTEGER_BYTES: Final = 524_280
+"""Of the largest integer in a node from OTP 26 on."""
 
 _SMALL: Final = [b"a%c" % value for value in range(256)]
 _SMALL_TUPLE: Final = [b"h%c" % size for size in range(256)]
-
-
-class _Raw(bytes):
-    """Bytes of the format itself, waiting on the stack for their turn."""
-
-    __slots__ = ()
-
-
-_NIL: Final = _Raw(b"j")
+_TOLD_APART: Final = frozenset({Atom, int, bytes, float, Pid, Port, Reference, Export})
+"""Types of keys that a dict tells apart where Erlang does; True and the atom true are two keys of a dict, and one of a
+map."""
 
 
 def term_to_binary(term: Term) -> bytes:
@@ -43,30 +41,44 @@ def term_to_binary(term: Term) -> bytes:
     Raises:
         EtfError: a value that no term can hold (str, None, NaN), named by its type.
     """
-    return b"".join(_encode(term, None, [b"\x83"]))
+    return _encoded((term,), head=b"\x83")
 
 
 def encode(term: Term) -> bytes:
-    """Encode a term without the leading 131, as inside a distribution message."""
-    return b"".join(_encode(term, None, []))
+    """Encode a term without the leading 131, as inside a distribution message.
+
+    Raises:
+        EtfError: as above.
+    """
+    return _encoded((term,))
 
 
-def canonical(term: Term, maps: int = MAPS_IN_KEYS) -> bytes:
+def canonical(term: Term) -> bytes:
     """An encoding in which terms are equal exactly when they are `=:=`: maps have their pairs in order.
 
     Raises:
-        EtfError: no term, or more than `maps` maps inside each other.
+        EtfError: as above.
     """
-    return b"".join(_encode(term, maps, []))
+    return _encoded((term,), ordered=True)
 
 
-def _encode(term: Term, maps: int | None, out: list[bytes]) -> list[bytes]:  # noqa: C901, PLR0912, PLR0915
-    """The pieces of an encoding, to be joined: a long binary is copied once that way."""
-    write = out.append
-    stack = [term]
-    pop = stack.pop
-    while stack:
-        value = pop()
+def _encoded(terms: Iterable[Term], levels: int = NESTING, ordered: bool = False, head: bytes = b"") -> bytes:
+    out = [head]  # pieces to be joined: a long binary is copied once that way
+    try:
+        _write(terms, out.append, levels, ordered)
+    except (error, ValueError, OverflowError, TypeError, AttributeError) as cause:
+        # a number out of its range, half a surrogate pair, or something else where a number or an atom belongs
+        raise EtfError(f"a value cannot be encoded as a term: {cause}") from cause
+    return b"".join(out)
+
+
+def _write(  # noqa: C901, PLR0912 - one branch per type
+    terms: Iterable[Term], write: Callable[[bytes], None], levels: int, ordered: bool
+) -> None:
+    """Give the pieces of terms to `write`; there may be `levels` more tuples, lists and maps inside each other."""
+    if levels < 0:
+        raise EtfError(f"a term is nested deeper than {NESTING} levels", "does a list or a map hold itself?")
+    for value in terms:
         of = value.__class__
         if of is Atom:
             write(_atom(value))
@@ -80,11 +92,9 @@ def _encode(term: Term, maps: int | None, out: list[bytes]) -> list[bytes]:  # n
         elif of is bytes:
             write(_U8_U32(109, len(value)))
             write(value)
-        elif of is _Raw:
-            write(value)
         elif of is tuple:
             write(_SMALL_TUPLE[len(value)] if len(value) <= 255 else _U8_U32(105, len(value)))
-            stack.extend(value[::-1])
+            _write(value, write, levels - 1, ordered)
         elif of is list:
             if not value:
                 write(b"j")
@@ -93,80 +103,82 @@ def _encode(term: Term, maps: int | None, out: list[bytes]) -> list[bytes]:  # n
                 write(text)
             else:
                 write(_U8_U32(108, len(value)))
-                stack.append(_NIL)
-                stack.extend(value[::-1])
+                _write(value, write, levels - 1, ordered)
+                write(b"j")
         elif of is dict or of is Map:
             write(_U8_U32(116, len(value)))
-            if maps is None:
-                for pair in reversed(value.items()):
-                    stack += pair[::-1]
-            elif maps:
-                pairs = [canonical(key, maps - 1) + canonical(held, maps - 1) for key, held in value.items()]
+            if of is dict and (ordered or not _TOLD_APART.issuperset(map(type, value))):
+                size, value = len(value), Map([*value.items()])  # noqa: PLW2901 - the same map
+                if len(value) < size:
+                    raise EtfError("a dict has keys that are one and the same in Erlang, as True and the atom true are")
+            if ordered:
+                pairs = (key + _encoded(pair[1:], levels - 1, ordered) for key, pair in value.entries.items())
                 write(b"".join(sorted(pairs)))
             else:
-                raise EtfError(f"more than {MAPS_IN_KEYS} maps inside each other in the key of a map")
+                _write(chain.from_iterable(value.items()), write, levels - 1, ordered)
         elif of is float:
-            if value - value != 0.0:
-                raise EtfError("a float that is not finite cannot be encoded: Erlang has none")
-            write(_U8_F64(70, value))
+            write(_U8_F64(70, finite(value)))
         elif of is ImproperList:
+            if not value.items or value.tail.__class__ is list:
+                raise EtfError("an improper list has no elements, or its tail is a list", "use a list")
             write(_U8_U32(108, len(value.items)))
-            stack.append(value.tail)
-            stack.extend(value.items[::-1])
+            _write(chain(value.items, (value.tail,)), write, levels - 1, ordered)
         else:
             write(_rare(value))
-    return out
 
 
 def _as_string(items: list[Term]) -> bytes | None:
     """A list of bytes as such, which a node writes as a string; None where the list holds anything else."""
     if len(items) > _STRING_MAX or items[0].__class__ is not int:
         return None
-    for item in items:
-        if item.__class__ is not int:
-            return None
     try:
-        return bytes(items)
-    except ValueError:
+        text = bytes(items)
+    except (TypeError, ValueError):
         return None
+    return text if {*map(type, items)} == {int} else None
 
 
 @lru_cache(maxsize=4096)
 def _atom(atom: Atom) -> bytes:
     raw = atom.encode()
-    if len(atom) > 255:
-        raise EtfError(f"an atom of {len(atom)} characters; 255 is the most")
+    if len(atom) > ATOM_CHARACTERS:
+        raise EtfError(f"an atom has {len(atom)} characters; {ATOM_CHARACTERS} is the most")
     return b"w%c%b" % (len(raw), raw) if len(raw) <= 255 else _U8_U16(118, len(raw)) + raw
 
 
 def _big(value: int) -> bytes:
     magnitude = abs(value)
     size = (magnitude.bit_length() + 7) // 8
+    if size > INTEGER_BYTES:
+        raise EtfError(f"an integer of {size} bytes cannot be encoded as a term; {INTEGER_BYTES} is the most")
     head = b"n%c" % size if size <= 255 else _U8_U32(111, size)
     return head + (b"\1" if value < 0 else b"\0") + magnitude.to_bytes(size, "little")
 
 
 def _rare(value: Term) -> bytes:
-    if isinstance(value, bool):
-        return _atom(Atom("true" if value else "false"))
-    if isinstance(value, Pid):
-        return b"X%b%b%b%b" % (_atom(value.node), _U32(value.id), _U32(value.serial), _U32(value.creation))
-    if isinstance(value, Reference):
-        words = b"".join(map(_U32, value.ids))
-        return b"%b%b%b%b" % (_U8_U16(90, len(value.ids)), _atom(value.node), _U32(value.creation), words)
-    if isinstance(value, Port):
-        node, creation = _atom(value.node), _U32(value.creation)
-        if value.id < 1 << 28:
-            return b"Y%b%b%b" % (node, _U32(value.id), creation)
-        return b"x%b%b%b" % (node, value.id.to_bytes(8, "big"), creation)
-    if isinstance(value, BitString):
-        return _U8_U32(77, len(value.data)) + bytes([value.bits]) + value.data
-    if isinstance(value, Export):
-        return b"q%b%ba%c" % (_atom(value.module), _atom(value.function), value.arity)
-    if isinstance(value, Fun):
-        return b"p" + value.raw
-    if isinstance(value, bytearray | memoryview):
-        return _U8_U32(109, len(value)) + value
-    raise EtfError(
-        f"a value of type {type(value).__name__} is no term: text is an Atom, bytes, or a list of code points"
-    )
+    match value:
+        case Pid():
+            return b"X%b%b%b%b" % (_atom(value.node), _U32(value.id), _U32(value.serial), _U32(value.creation))
+        case Reference() if 1 <= len(value.ids) <= 5:
+            words = b"".join(map(_U32, value.ids))
+            return b"%b%b%b%b" % (_U8_U16(90, len(value.ids)), _atom(value.node), _U32(value.creation), words)
+        case Port():
+            if value.id < 1 << 28:
+                return b"Y%b%b%b" % (_atom(value.node), _U32(value.id), _U32(value.creation))
+            return b"x%b%b%b" % (_atom(value.node), value.id.to_bytes(8, "big"), _U32(value.creation))
+        case bool():
+            return _atom(Atom("true" if value else "false"))
+        case BitString(data, bits) if data and 1 <= bits <= 7:
+            last = data[-1] >> 8 - bits << 8 - bits  # the bits that do not count are zero, as nodes write them
+            return _U8_U32(77, len(data)) + bytes([bits]) + data[:-1] + bytes([last])
+        case Export(module, function, arity):
+            return b"q%b%b" % (_atom(module), _atom(function)) + bytes([97, arity])
+        case Fun(raw) if decode(b"p" + raw)[1] == 1 + len(raw):
+            return b"p" + raw
+        case bytearray() | memoryview():
+            return encode(bytes(value))
+        case _:
+            raise EtfError(
+                f"a value of type {type(value).__name__} cannot be encoded as a term",
+                "check its fields; text is an Atom, bytes, or a list of code points",
+            )

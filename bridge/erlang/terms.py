@@ -6,21 +6,26 @@
 | integer, float | int, float |
 | binary, bit string | bytes, `BitString` |
 | tuple, list, improper list, string | tuple, list, `ImproperList`, list of ints |
-| map | dict where its keys are atoms, binaries and plain integers, else `Map` |
+| map | dict where its keys are atoms, binaries and few integers, else `Map` |
 | pid, port, reference | `Pid`, `Port`, `Reference` |
 | fun m:f/a, any other fun | `Export`, `Fun` (opaque) |
 
-Source: External Term Format, ERTS User's Guide. Classes are written by hand: importing dataclasses takes as long as
-starting Python itself.
+Source: External Term Format, ERTS User's Guide.
 """
 
 from __future__ import annotations
 
-from collections.abc import ItemsView, Iterator, Mapping
-from typing import Any, TypeAlias, cast, final
+from collections.abc import Callable, ItemsView, Iterator, Mapping
+from typing import Any, Final, TypeAlias, cast, final
+
+from msgspec import Struct
 
 Term: TypeAlias = Any
-"""Any of the values in the table above. Terms nest without bound, which the type system cannot say usefully."""
+"""Any of the values in the table above, which the type system cannot say usefully."""
+
+NESTING: Final = 100
+"""Tuples, lists and maps inside each other, when a term is read or written. Python's ==, hash and repr recurse; at this
+depth they end, whatever the term is made of."""
 
 
 @final
@@ -33,151 +38,109 @@ class Atom(str):
         return f"Atom({str(self)!r})"
 
 
-class _Value:
-    """What the small immutable values share: equality, hash and repr by their slots."""
-
-    __slots__: tuple[str, ...] = ()
-
-    def _fields(self) -> tuple[object, ...]:
-        return tuple(getattr(self, name) for name in self.__slots__)
-
-    def __eq__(self, other: object) -> bool:
-        return type(other) is type(self) and self._fields() == other._fields()
-
-    def __hash__(self) -> int:
-        return hash((type(self), *self._fields()))
-
-    def __repr__(self) -> str:
-        values = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.__slots__)
-        return f"{type(self).__name__}({values})"
-
-
 @final
-class Pid(_Value):
+class Pid(Struct, frozen=True):
     """A process identifier: the node, its creation, and two numbers that the node chose."""
 
-    __slots__ = ("creation", "id", "node", "serial")
-
-    def __init__(self, node: Atom, id: int, serial: int, creation: int) -> None:  # noqa: A002 - the protocol's word
-        self.node = node
-        self.id = id
-        self.serial = serial
-        self.creation = creation
+    node: Atom
+    id: int
+    serial: int
+    creation: int
 
 
 @final
-class Port(_Value):
+class Port(Struct, frozen=True):
     """A port identifier; `id` has up to 64 bits."""
 
-    __slots__ = ("creation", "id", "node")
-
-    def __init__(self, node: Atom, id: int, creation: int) -> None:  # noqa: A002 - the protocol's word
-        self.node = node
-        self.id = id
-        self.creation = creation
+    node: Atom
+    id: int
+    creation: int
 
 
 @final
-class Reference(_Value):
+class Reference(Struct, frozen=True):
     """A reference of one to five 32-bit words."""
 
-    __slots__ = ("creation", "ids", "node")
-
-    def __init__(self, node: Atom, ids: tuple[int, ...], creation: int) -> None:
-        self.node = node
-        self.ids = ids
-        self.creation = creation
+    node: Atom
+    ids: tuple[int, ...]
+    creation: int
 
 
 @final
-class Export(_Value):
+class Export(Struct, frozen=True):
     """An external fun, `fun Module:Function/Arity`."""
 
-    __slots__ = ("arity", "function", "module")
-
-    def __init__(self, module: Atom, function: Atom, arity: int) -> None:
-        self.module = module
-        self.function = function
-        self.arity = arity
+    module: Atom
+    function: Atom
+    arity: int
 
 
 @final
-class Fun(_Value):
+class Fun(Struct, frozen=True):
     """Any other fun: code that only its node can run. The bytes are kept as they came, to be handed back."""
 
-    __slots__ = ("raw",)
-
-    def __init__(self, raw: bytes) -> None:
-        self.raw = raw
+    raw: bytes
 
 
 @final
-class BitString(_Value):
+class BitString(Struct, frozen=True):
     """A binary whose last byte has only `bits` (1 to 7) significant bits, the high ones."""
 
-    __slots__ = ("bits", "data")
-
-    def __init__(self, data: bytes, bits: int) -> None:
-        self.data = data
-        self.bits = bits
+    data: bytes
+    bits: int
 
 
 @final
-class ImproperList(_Value):
+class ImproperList(Struct, frozen=True):
     """A list with a tail that is not a list: `[1, 2 | 3]` is `ImproperList([1, 2], 3)`."""
 
-    __slots__ = ("items", "tail")
-
-    def __init__(self, items: list[Term], tail: Term) -> None:
-        self.items = items
-        self.tail = tail
-
-    def __hash__(self) -> int:
-        from bridge.erlang.etf_encode import canonical  # noqa: PLC0415 - the encoder needs this module
-
-        return hash(canonical(self))
+    items: list[Term]
+    tail: Term
 
 
 @final
 class Map(Mapping[Term, Term]):
     """A map with any terms as keys, told apart as Erlang does: `1`, `1.0` and `true` are three keys.
 
-    Look-up encodes the key, so it is slower than a dict; such maps are rare.
+    Look-up encodes the key, so it is slower than a dict; such maps are rare. Its time does not depend on which keys a
+    peer chooses, while integers can be chosen so that a dict takes quadratic time.
     """
 
-    __slots__ = ("_entries",)
+    __slots__ = ("entries",)
+    entries: dict[bytes, tuple[Term, Term]]
+    """The pairs by the canonical form of their keys."""
 
     def __init__(self, pairs: list[tuple[Term, Term]]) -> None:
-        from bridge.erlang.etf_encode import canonical  # noqa: PLC0415 - the encoder needs this module
-
-        self._entries = {canonical(key): (key, value) for key, value in pairs}
+        canonical = _canonical()
+        self.entries = {canonical(pair[0]): pair for pair in pairs}
 
     def __getitem__(self, key: Term) -> Term:
-        from bridge.erlang.etf_encode import canonical  # noqa: PLC0415 - the encoder needs this module
-
-        try:
-            return self._entries[canonical(key)][1]
-        except KeyError:
-            raise KeyError(key) from None
+        if pair := self.entries.get(_canonical()(key)):
+            return pair[1]
+        raise KeyError(key)
 
     def __iter__(self) -> Iterator[Term]:
-        return (key for key, _ in self._entries.values())
+        return (key for key, _ in self.entries.values())
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return len(self.entries)
 
     def items(self) -> ItemsView[Term, Term]:
         """The pairs, without looking each key up again."""
-        return cast("ItemsView[Term, Term]", self._entries.values())
+        return cast("ItemsView[Term, Term]", self.entries.values())
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, dict):
             other = Map(list(other.items()))
-        if not isinstance(other, Map) or self._entries.keys() != other._entries.keys():
-            return False
-        return all(value == other._entries[key][1] for key, (_, value) in self._entries.items())
+        return isinstance(other, Map) and self.entries == other.entries
 
     __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
         return f"Map({list(self.items())!r})"
+
+
+def _canonical() -> Callable[[Term], bytes]:
+    from bridge.erlang.etf_encode import canonical  # noqa: PLC0415 - the encoder needs this module
+
+    return canonical

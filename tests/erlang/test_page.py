@@ -21,6 +21,7 @@ from bridge.erlang import (
     node,
     peer,
     retryable,
+    terms,
     tls,
 )
 from bridge.erlang.errors import CallError, ConnectError, ErlangError
@@ -44,11 +45,12 @@ def test_every_error_is_on_the_page_and_whether_it_is_worth_a_retry(kind):
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("Limits.nesting", f"{Limits().nesting:,}"),
+        ("terms.NESTING", f"{terms.NESTING}"),
         ("Limits.elements", f"{Limits().elements:,}"),
         ("Limits.inflated", f"{Limits().inflated >> 20} MiB"),
         ("etf_decode.ATOMS_KEPT", f"{etf_decode.ATOMS_KEPT:,}"),
-        ("etf_encode.MAPS_IN_KEYS", f"{etf_encode.MAPS_IN_KEYS}"),
+        ("etf_decode.UNSALTED_KEYS", f"{etf_decode.UNSALTED_KEYS}"),
+        ("etf_encode.INTEGER_BYTES", f"{etf_encode.INTEGER_BYTES:,}"),
         ("channel.FRAME_LIMIT", f"{channel.FRAME_LIMIT >> 20} MiB"),
         ("channel.HANDSHAKE_FRAME_LIMIT", f"{channel.HANDSHAKE_FRAME_LIMIT:,} bytes"),
         ("connection.HIGH_WATER", f"{connection.HIGH_WATER >> 20} MiB"),
