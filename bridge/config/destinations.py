@@ -98,7 +98,7 @@ def _flaws(measurement_id: str, endpoint: str, *, plain: bool) -> Iterator[tuple
 def loopback(url: str) -> bool:
     """Whether a URL leads to this machine."""
     try:
-        name = urlsplit(url).hostname or ""
+        name = (urlsplit(url).hostname or "").removesuffix(".")
         return name == "localhost" or ip_address(name).is_loopback
     except ValueError:
         return False

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import ipaddress
 from typing import TYPE_CHECKING, Final
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 from bridge import web_page
+from bridge.config.destinations import loopback
 from bridge.errors import BridgeError, ExitCode
 from bridge.health.view import HISTORY, Views
 from bridge.http_server import HttpResponse, Limits, ListenError, Server
@@ -72,7 +72,7 @@ class HealthListener:
             self.address = await self._server.start(self.host, self.port)
         except ListenError as error:
             raise HealthError(f"the health listener (bridge.health) {error.what}", error.remedy) from error
-        self._local = _is_local(urlsplit(self.address).netloc)
+        self._local = loopback(self.address)
         return self
 
     async def __aexit__(
@@ -85,7 +85,7 @@ class HealthListener:
 
         async def guarded(request: HttpRequest) -> HttpResponse | CutOff:
             host = request.headers.get("host")  # programs may leave it out, browsers never do
-            if self._local and host is not None and not _is_local(host):
+            if self._local and host is not None and not loopback(f"http://{host}"):
                 return HttpResponse(403, b"this listener is for its own machine; ask for it as localhost\n")
             try:
                 return await handler(request)
@@ -134,12 +134,3 @@ class HealthListener:
 
 def _checked(reason: str | None, well: str) -> HttpResponse:
     return HttpResponse(503, f"{reason}\n".encode()) if reason else HttpResponse(200, f"{well}\n".encode())
-
-
-def _is_local(host: str) -> bool:
-    """Whether a Host header names this machine: by localhost, or by a loopback address."""
-    try:
-        name = urlsplit(f"//{host}").hostname or ""
-        return name == "localhost" or ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False

@@ -144,6 +144,7 @@ async def test_nothing_but_get_is_taken(place: Place, client: httpx.AsyncClient)
         ("127.0.0.1", 200),
         ("[::1]:9180", 200),
         ("evil.example", 403),
+        ("localhost.:9180", 200),
         ("localhost.evil.example:9180", 403),
         ("[", 403),
     ],
