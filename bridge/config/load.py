@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import difflib
 import re
-import tomllib
-from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, TypeVar, get_args, get_origin
@@ -19,10 +17,13 @@ from msgspec import Struct
 from bridge.config.errors import ConfigError, Problem
 from bridge.config.files import find, home, read
 from bridge.config.model import ENVIRONMENT_ONLY, SECTIONS, BridgeSection, ServiceSection, Settings
+from bridge.config.source import parse
 from bridge.secret import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+
+    from bridge.config.source import Source
 
 ENV_PREFIX: Final = "MONGOOSEIM_BRIDGE_"
 DEFAULT_FILE: Final = Path("/etc/mongooseim-bridge/config.toml")
@@ -33,8 +34,6 @@ COOKIE: Final = "bridge.cookie"
 SHORTEST_PERIOD: Final = 60_000
 """A shorter one was probably meant in seconds."""
 
-_HEADER: Final = re.compile(r"\s*\[(?P<many>\[)?(?P<name>[^\[\]#]+)\]")
-_KEY: Final = re.compile(r"\s*(?P<name>[\w.\-\"' ]+?)\s*=")
 _SYSTEMD: Final = {"bridge.state_dir": "STATE_DIRECTORY", "bridge.log_dir": "LOGS_DIRECTORY"}
 _ALIKE: Final = 0.83
 """How alike (difflib's ratio) two names are of which one is the other misspelt: two letters of six exchanged."""
@@ -85,7 +84,7 @@ def load(file: Path | None, environ: Mapping[str, str], options: Mapping[str, ob
     given = file or environ.get(ENV_PREFIX + "CONFIG", "").strip()
     path = Path(given or DEFAULT_FILE)
     data = read(path, "--config") if given else find(path, "--config")
-    reader = _Reader(environ, options, *_parse(path, data or b""))
+    reader = _Reader(environ, options, *parse(path, data or b""))
     service = reader.section(ServiceSection, SERVICE)
     bridge = reader.section(BridgeSection, "bridge")
     reader.check_variables()
@@ -93,55 +92,6 @@ def load(file: Path | None, environ: Mapping[str, str], options: Mapping[str, ob
     if reader.problems:
         raise ConfigError(reader.problems)
     return Loaded(Settings(service=service, bridge=bridge), reader.origins, None if data is None else path)
-
-
-def _parse(path: Path, data: bytes) -> tuple[Source, dict[str, object]]:
-    try:
-        text = data.decode("utf-8-sig")
-        return Source.read(str(path), text), tomllib.loads(text)
-    except UnicodeDecodeError as error:
-        what, remedy = f"is not UTF-8 text (byte {error.start})", "save it as UTF-8"
-        raise ConfigError([Problem(str(path), "", what, remedy)]) from error
-    except tomllib.TOMLDecodeError as error:
-        what, remedy = f"is not valid TOML: {error}", "a string needs quotes, a table a header like [bridge]"
-        raise ConfigError([Problem(str(path), "", what, remedy)]) from error
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """The file as text, to tell the line of a key (tomllib does not)."""
-
-    name: str
-    lines: Mapping[str, int]
-    """The line of each key and table, by full name; tables of a list have their index, as in "a.b[0].c"."""
-
-    @classmethod
-    def read(cls, name: str, text: str) -> Source:
-        """Find where the keys are; what is inside multi-line values or inline tables has no line of its own."""
-        found: dict[str, int] = {}
-        repeated: Counter[str] = Counter()
-        table = ""
-        for number, line in enumerate(text.splitlines(), 1):
-            if header := _HEADER.match(line):
-                table = _plain(header["name"])
-                if header["many"]:
-                    found.setdefault(table, number)
-                    repeated[table] += 1
-                    table = f"{table}[{repeated[table] - 1}]"
-                found.setdefault(table, number)
-            elif key := _KEY.match(line):
-                found.setdefault(f"{table}.{_plain(key['name'])}".lstrip("."), number)
-        return cls(name, found)
-
-    def place(self, key: str) -> str:
-        """`FILE:LINE` of a key, of the table around it where it has no line, or just the file."""
-        while key and key not in self.lines:
-            key = key[: max(key.rfind("."), key.rfind("["), 0)]
-        return f"{self.name}:{self.lines[key]}" if key else self.name
-
-
-def _plain(name: str) -> str:
-    return ".".join(part.strip().strip("\"'") for part in name.split("."))
 
 
 @dataclass(slots=True)
