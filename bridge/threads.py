@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import Future, ThreadPoolExecutor
+from errno import EAGAIN
 from threading import Thread
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
@@ -20,12 +21,8 @@ _P = ParamSpec("_P")
 
 def run(work: Coroutine[None, None, _T]) -> _T:
     """`asyncio.run`, but what still blocks in a thread at the end is left behind."""
-
-    async def main() -> _T:
-        asyncio.get_running_loop().set_default_executor(DaemonExecutor())
-        return await work
-
-    return asyncio.run(main())
+    with asyncio.Runner(loop_factory=_Loop) as runner:
+        return runner.run(work)
 
 
 class DaemonExecutor(ThreadPoolExecutor):
@@ -42,8 +39,17 @@ class DaemonExecutor(ThreadPoolExecutor):
             except BaseException as error:  # noqa: BLE001 - whoever waits for the future gets it
                 future.set_exception(error)
 
-        Thread(target=call, daemon=True).start()
+        try:
+            Thread(target=call, daemon=True).start()
+        except RuntimeError:  # callers know what to do when the system refuses something
+            future.set_exception(OSError(EAGAIN, "no more threads can be started"))
         return future
 
-    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Nothing is waited for."""
+
+class _Loop(asyncio.SelectorEventLoop):
+    def __init__(self) -> None:
+        super().__init__()
+        self.set_default_executor(DaemonExecutor())
+
+    async def shutdown_default_executor(self, timeout: float | None = None) -> None:  # noqa: ASYNC109 - asyncio's own
+        """Nothing is waited for; asyncio would do so in one more thread."""
