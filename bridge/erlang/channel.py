@@ -11,7 +11,7 @@ Source: "Protocol between Connected Nodes" of the Erlang Distribution Protocol c
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 from bridge.erlang import control, guest
 from bridge.erlang.calls import Calls, Failed, Returned
@@ -261,8 +261,8 @@ class Channel:
                 else:
                     for answer in answers:
                         self._send(answer)
-        if outcome is not True and outcome is not False:
-            self._called(outcome, events)
+        if outcome.__class__ is not bool:
+            self._called(cast("Returned | Failed", outcome), events)
 
     def _called(self, outcome: Returned | Failed, events: list[Event]) -> None:
         call = outcome.call

@@ -78,8 +78,11 @@ class Connection(asyncio.Protocol):
         self._buffered = 0
         self._greeted = asyncio.Event()
         self._quiet = asyncio.Event()
+        self._quiet.set()
         self._ended = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
+        self._next_check = 0.0
+        """When the timer is due; 0 where there is none."""
 
     # asyncio's side
 
@@ -92,13 +95,15 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take bytes of the peer; what no node says ends the connection."""
-        assert self._channel
-        for event in self._channel.receive_data(data, self._loop.time()):
+        channel = self._channel
+        assert channel
+        for event in channel.receive_data(data, self._loop.time()):
             self._happened(event)
-        self._flush_soon()
-        if self._timer and self._channel.next_check < self._timer.when():
+        if channel.unsent:
+            self._flush_soon()
+        if channel.next_check < self._next_check:
             self._check()
-        if not self._channel.in_flight:
+        if not self._quiet.is_set() and not channel.in_flight:
             self._quiet.set()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -126,11 +131,13 @@ class Connection(asyncio.Protocol):
             self._transport.resume_reading()
 
     def _happened(self, event: Event) -> None:
+        if event.__class__ is Returned:  # nearly every one; a pattern takes longer to look at than all else here
+            call, value = event
+            waiter = cast("asyncio.Future[Term]", call.waiter)
+            if not waiter.done():
+                waiter.set_result(value)
+            return
         match event:
-            case Returned(call, value):
-                waiter = cast("asyncio.Future[Term]", call.waiter)
-                if not waiter.done():
-                    waiter.set_result(value)
             case Failed(call, error):
                 self._failed(call, error)
             case Request():
@@ -178,7 +185,8 @@ class Connection(asyncio.Protocol):
 
     def _end_of_batch(self) -> None:
         self._batching = False
-        self._flush()
+        if self._channel and self._channel.unsent:
+            self._flush()
 
     def _flush(self) -> None:
         if self._channel and self._channel.unsent and self._transport and not self.lost:
@@ -246,7 +254,8 @@ class Connection(asyncio.Protocol):
             self._happened(event)
         self._flush()
         if not self.lost:
-            self._timer = self._loop.call_at(self._channel.next_check, self._check)
+            self._next_check = self._channel.next_check
+            self._timer = self._loop.call_at(self._next_check, self._check)
 
     def _refuse(self, error: ErlangError) -> None:
         if not self.ready.done():
