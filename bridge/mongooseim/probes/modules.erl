@@ -4,14 +4,14 @@
 % Gives {[{Modules, [{Module, Options}], HostTypes}], Custom}; equal host types are one entry.
 % A host type and a custom module are numbers here, so that the answers of several nodes can be put together: their
 % names stay in the node, and a custom module is not asked for its options. module_info loads a module, which
-% function_exported would not. What is done per host type is left to compiled code as far as can be: there may be
-% thousands of them.
+% function_exported would not. What is done per host type is left to compiled code as far as can be, and names are
+% filtered once per group: there may be thousands of host types.
 Keys = [backend, online_backend, api_version],
 HasMetrics = fun(Module) ->
     try lists:member({config_metrics, 1}, Module:module_info(exports)) catch _:_ -> false end
 end,
 Options = fun(Module, HostType) ->
-    try [{Key, Known(Key, Value)} || {Key, Value} <- Module:config_metrics(HostType), lists:member(Key, Keys)]
+    try [Option || {Key, _} = Option <- Module:config_metrics(HostType), lists:member(Key, Keys)]
     catch _:_ -> []
     end
 end,
@@ -24,8 +24,12 @@ WithMetrics = lists:filter(HasMetrics, Stock),
 Groups = lists:foldl(
     fun({HostType, Modules}, Found) ->
         Metrics = [{Module, Options(Module, HostType)} || Module <- ordsets:intersection(Modules, WithMetrics)],
-        Key = {ordsets:intersection(Modules, Stock), Metrics},
+        Key = {Modules, Metrics},
         Found#{Key => [Number(HostType) | maps:get(Key, Found, [])]}
     end, #{}, Loaded),
-{[{Modules, Metrics, Numbers} || {{Modules, Metrics}, Numbers} <- maps:to_list(Groups)],
+Filter = fun(Metrics) ->
+    [{Module, [{Key, Known(Key, Value)} || {Key, Value} <- Given]} || {Module, Given} <- Metrics]
+end,
+{[{ordsets:intersection(Modules, Stock), Filter(Metrics), Numbers}
+  || {{Modules, Metrics}, Numbers} <- maps:to_list(Groups)],
  lists:map(Number, ordsets:subtract(All, Stock))}
