@@ -64,6 +64,8 @@ async def examine_route(
     try:
         request = Request(Secret(f"{destination.peer}/"), destination.peer, HEADERS, b"", "HEAD")
         answer = await sender.send(request, SEND_SECONDS, seen.add)
+        if proxy and answer.status == PROXY_LOGIN:
+            failed = ProxyFailed(destination.peer, "407 Proxy Authentication Required")
     except DeliveryError as error:
         failed = error
     whom = "the proxy" if proxy else destination.peer
@@ -79,10 +81,6 @@ async def examine_route(
     for phase in PHASES:
         if failed and phase == failed.phase:
             sheet.failed(phase, failed)
-            sheet.skip_rest(f"not tried after the failure of: {phase}")
-            return
-        if phase == PROXY and proxy and answer and answer.status == PROXY_LOGIN:
-            sheet.failed(phase, ProxyFailed(destination.peer, "407 Proxy Authentication Required"))
             sheet.skip_rest(f"not tried after the failure of: {phase}")
             return
         if phase == TLS and plain and not loopback(destination.endpoint):

@@ -34,10 +34,10 @@ def examine_storage(installation: Installation) -> Sheet:
     sheet = Sheet(Section.DELIVERY, STORAGE)
     consent, bridge = installation.consent, installation.settings.bridge
     if consent.given:
-        sheet.ok("reporting", f"on: {consent.reason}")
+        sheet.ok("reporting", str(consent))
     else:
         advice = "nothing is sent as long as this is so; `preview` works all the same"
-        sheet.warning("reporting", f"off: {consent.reason}", advice)
+        sheet.warning("reporting", str(consent), advice)
     state_dir, log_dir = Path(bridge.state_dir), Path(bridge.log_dir)
     _writable(sheet, "log directory", log_dir, "bridge.log_dir")
     _writable(sheet, "state directory", state_dir, "bridge.state_dir")

@@ -288,7 +288,7 @@ def _salvage(path: Path) -> dict[str, list[tuple[object, ...]]]:
     kept: dict[str, list[tuple[object, ...]]] = {}
     queries = {
         "meta": "SELECT key, value FROM meta WHERE key = 'client_id'",
-        "totals": "SELECT node, creation, stanza_type, total, application FROM totals",
+        "totals": "SELECT node, creation, stanza_type, total FROM totals",
     }
     for table, query in queries.items():
         with suppress(sqlite3.Error), closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as connection:

@@ -39,7 +39,7 @@ CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
 
 -- The last stanza counters of every incarnation of a node, from which the next report's increments are taken.
 CREATE TABLE totals (
-  node TEXT, creation INTEGER, stanza_type TEXT, total INTEGER, application INTEGER NOT NULL DEFAULT 0,
+  node TEXT, creation INTEGER, stanza_type TEXT, total INTEGER,
   PRIMARY KEY (node, creation, stanza_type)
 ) WITHOUT ROWID;
 
@@ -124,7 +124,6 @@ ALTER TABLE destinations DROP COLUMN delivered_at;
 ALTER TABLE destinations ADD COLUMN failing_since INTEGER;
 ALTER TABLE destinations ADD COLUMN failures INTEGER NOT NULL DEFAULT 0;
 UPDATE destinations SET failing_since = error_at, failures = 1 WHERE retry_at IS NOT NULL;
-ALTER TABLE totals ADD COLUMN application INTEGER NOT NULL DEFAULT 0;
 DELETE FROM meta WHERE key != 'client_id';
 """
 
