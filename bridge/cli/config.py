@@ -12,7 +12,7 @@ from bridge.cli.context import format_option, pass_installation, pass_unread
 from bridge.cli.table import table
 from bridge.config.describe import effective, example, json_schema
 from bridge.config.errors import ConfigError, Problem
-from bridge.config.load import DO_NOT_TRACK
+from bridge.config.keys import DO_NOT_TRACK
 from bridge.delivery.errors import DestinationError
 
 if TYPE_CHECKING:

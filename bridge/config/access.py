@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from msgspec import UnsetType
-
 from bridge.config.cookie import Cookie, find_cookie
 from bridge.config.errors import ConfigError, Problem
 from bridge.config.files import fingerprint
@@ -67,7 +65,7 @@ def access(loaded: Loaded, environ: Mapping[str, str]) -> Access:
     tls_files = attempt(lambda: fingerprint("bridge.tls", tls.cacertfile, tls.certfile, tls.keyfile) if tls else 0)
     if problems or not (cookie and entries and own_name):
         raise ConfigError(problems)
-    named = loaded.origins.get("bridge.name") == "option"
+    named = loaded.where("bridge.name") == "option"
     return Access(entries, own_name, named, cookie, tls, tls_files or 0, bridge.epmd_port)
 
 
@@ -77,9 +75,9 @@ def _vm_args(path: str | None) -> VmArgs | None:
 
 def _entries(loaded: Loaded, vm_args: VmArgs | None) -> tuple[NodeName, ...]:
     bridge = loaded.settings.bridge
-    where = loaded.origins.get("bridge.nodes", "")
+    where = loaded.where("bridge.nodes")
     names = bridge.nodes
-    if vm_args and vm_args.node and not loaded.is_set("bridge.nodes"):
+    if vm_args and vm_args.node and not loaded.where("bridge.nodes"):
         where, names = str(bridge.vm_args), (vm_args.node,)
     problems: list[Problem] = []
     entries: list[NodeName] = []
@@ -105,9 +103,7 @@ def _own_name(loaded: Loaded, entries: tuple[NodeName, ...]) -> NodeName:
             if str(own) == str(entry):
                 raise BadNodeName(f"{own} is a node of the cluster", "the bridge needs a name of its own")
     except BadNodeName as error:
-        raise ConfigError(
-            [Problem(loaded.origins.get("bridge.name", ""), "bridge.name", error.what, error.remedy)]
-        ) from error
+        raise ConfigError([Problem(loaded.where("bridge.name"), "bridge.name", error.what, error.remedy)]) from error
     return own
 
 
@@ -122,7 +118,7 @@ def default_name(entry: NodeName) -> NodeName:
 
 
 def _tls(loaded: Loaded, vm_args: VmArgs | None) -> TlsOptions | None:
-    if isinstance(loaded.settings.bridge.tls, UnsetType) and not (vm_args and vm_args.tls):
+    if not loaded.where("bridge.tls") and not (vm_args and vm_args.tls):
         return None
     from bridge.config.tls import dist_tls  # noqa: PLC0415 - ssl is slow to import, and most clusters have none
 

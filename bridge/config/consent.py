@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import UNSET
 
-from bridge.config.load import BRIDGE_REPORT, DO_NOT_TRACK, SERVICE
+from bridge.config.keys import BRIDGE_REPORT, DO_NOT_TRACK, SERVICE
 from bridge.errors import BridgeError, ExitCode
 from bridge.log import Line
 

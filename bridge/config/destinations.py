@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from bridge.config.errors import ConfigError, Problem
 from bridge.config.files import exposed, read_secret
-from bridge.config.load import SERVICE
+from bridge.config.keys import SERVICE
 from bridge.config.model import GA4_ENDPOINT
 from bridge.log import Line
 from bridge.secret import Secret
@@ -55,7 +55,7 @@ def destinations(loaded: Loaded, environ: Mapping[str, str]) -> tuple[WantedDest
     def add(
         key: str, measurement_id: str, sources: Mapping[str, object], endpoint: str, *, plain: bool = False
     ) -> None:
-        where = loaded.origins.get(key, "") or loaded.origins.get(f"{key}.id", "")
+        where = loaded.where(key)
         problems.extend(Problem(where, key, *flaw) for flaw in _flaws(measurement_id, endpoint, plain=plain))
         if any((measurement_id, endpoint) == (other.measurement_id, other.endpoint) for other in wanted):
             twice = f"{measurement_id} is configured twice at the same endpoint"
@@ -126,10 +126,9 @@ def _secret(loaded: Loaded, environ: Mapping[str, str], key: str, sources: Mappi
     names = " or ".join(sources)
     if len(given) != 1:
         what = f"has {len(given)} secrets" if given else "has no secret"
-        where = loaded.origins.get(f"{key}.id", loaded.origins.get(key, ""))
-        raise ConfigError([Problem(where, key, what, f"give one of {names}")])
+        raise ConfigError([Problem(loaded.where(key), key, what, f"give one of {names}")])
     ((name, value),) = given.items()
-    full, where = f"{key}.{name}", loaded.origins.get(f"{key}.{name}", "")
+    full, where = f"{key}.{name}", loaded.where(f"{key}.{name}")
     if isinstance(value, Secret):
         secret = value
     elif name.endswith("_env"):

@@ -10,8 +10,6 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from msgspec import UnsetType
-
 from bridge.config.errors import ConfigError, Problem
 from bridge.config.files import read
 from bridge.config.term_text import parse_terms
@@ -38,12 +36,10 @@ def dist_tls(loaded: Loaded, vm_args: VmArgs | None) -> TlsOptions | None:
     Raises:
         ConfigError: a file is missing, unreadable or not PEM, or key and certificate do not belong together.
     """
-    section = loaded.settings.bridge.tls
-    if not isinstance(section, UnsetType):
-        where = next((place for key, place in loaded.origins.items() if key.startswith(KEY + ".")), "")
-        found = _from_section(section)
+    if where := loaded.where(KEY):
+        found = _from_section(loaded.settings.bridge.tls)
     elif vm_args and vm_args.tls:
-        where, found = loaded.origins.get("bridge.vm_args", ""), from_words(vm_args.words)
+        where, found = loaded.where("bridge.vm_args"), from_words(vm_args.words)
     else:
         return None
     try:

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from msgspec import UNSET
 
-from bridge.config.describe import _toml, description, effective, example, json_schema
-from bridge.config.load import env_name, keys, load
+from bridge.config.describe import effective, example, json_schema, toml
+from bridge.config.keys import Key, keys
+from bridge.config.load import load
 from bridge.secret import MASK
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -35,26 +36,26 @@ def test_the_example_with_every_line_uncommented_loads_too(tmp_path: Path) -> No
 
 
 def test_every_key_has_a_description_and_stands_in_the_example() -> None:
-    for key, kind, _ in keys():
-        assert description(kind), key
-        assert key == "bridge.cookie" or key.rpartition(".")[2] in example(), key
+    for key in keys():
+        assert key.meaning, key
+        assert key.name == "bridge.cookie" or key.field in example(), key
 
 
-def type_of(kind: object) -> str:
+def type_of(key: Key) -> str:
     """The type of a key in the words of the documentation."""
-    text = str(kind)
-    if choices := re.search(r"Literal\[(.*?)\]", text):
-        return " or ".join(f"`{choice}`" for choice in re.findall(r"'(\w+)'", choices[1]))
+    if key.choices:
+        return " or ".join(f"`{choice}`" for choice in key.choices)
+    text = str(key.kind)
     names = {"bool": "true or false", "Secret": "secret", "tuple": "list", "le=31536000000": "ms", "65535": "port"}
     return next((word for part, word in names.items() if part in text), "number" if "[int" in text else "text")
 
 
-def row_of(key: str, kind: object, default: object) -> str:
+def row_of(key: Key) -> str:
     """How a key's row in the documentation begins; more may be said after it."""
-    name = re.sub(r".*(tracking_id\.)|.*\.", r"\1", key)
-    shown = f"`{_toml(default)}`" if isinstance(default, str | int | tuple) else ""
-    variable = "" if "[]" in key else f"`{env_name(key)}`"
-    return f"| `{name}` | {type_of(kind)} | {shown} | {variable} | {description(kind)}"
+    name = re.sub(r".*(tracking_id\.)|.*\.", r"\1", key.name)
+    shown = f"`{toml(key.default)}`" if isinstance(key.default, str | int | tuple) else ""
+    variable = f"`{key.variable}`" if key.variable else ""
+    return f"| `{name}` | {type_of(key)} | {shown} | {variable} | {key.meaning}"
 
 
 def section_of(key: str) -> str:
@@ -66,9 +67,9 @@ def test_every_key_is_documented_with_type_default_variable_and_meaning() -> Non
     page = (DOCS / "configuration.md").read_text()
     sections = {part.partition("`\n")[0]: part.splitlines() for part in page.split("\n## `")}
     missing = [
-        (section_of(key), row)
-        for key, kind, default in keys()
-        if not any(line.startswith(row := row_of(key, kind, default)) for line in sections.get(section_of(key), ()))
+        (section_of(key.name), row_of(key))
+        for key in keys()
+        if not any(line.startswith(row_of(key)) for line in sections.get(section_of(key.name), ()))
     ]
     assert not missing, "\n".join(f"{section}: {row}" for section, row in missing)
 
@@ -76,7 +77,7 @@ def test_every_key_is_documented_with_type_default_variable_and_meaning() -> Non
 def test_nothing_is_documented_that_is_no_key() -> None:
     page = (DOCS / "configuration.md").read_text()
     rows = re.findall(r"^\| `([\w.]+)` \| .* \| .* \| .* \|", page, re.MULTILINE)
-    names = [re.sub(r".*(tracking_id\.)|.*\.", r"\1", key) for key, _, _ in keys()]
+    names = [re.sub(r".*(tracking_id\.)|.*\.", r"\1", key.name) for key in keys()]
     assert sorted(rows) == sorted(names)
 
 
@@ -90,7 +91,7 @@ def test_the_example_of_the_documentation_loads(tmp_path: Path) -> None:
 def test_the_schema_knows_every_key() -> None:
     schema = json.loads(json_schema())
     known = {name for definition in schema["$defs"].values() for name in definition["properties"]}
-    assert {key.rpartition(".")[2] for key, _, _ in keys()} <= known
+    assert {key.field for key in keys()} <= known
 
 
 def test_the_effective_values_show_their_origin_and_mask_secrets(tmp_path: Path) -> None:

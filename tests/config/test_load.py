@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from bridge.config.errors import ConfigError
-from bridge.config.load import Loaded, env_name, load
+from bridge.config.keys import keys
+from bridge.config.load import Loaded, load
 from bridge.secret import Secret
 
 POLICY_EXAMPLE = """
@@ -266,7 +267,7 @@ def test_a_missing_file_and_one_that_is_not_text_are_clear_errors(tmp_path: Path
 
 
 def test_variables_are_named_after_their_keys() -> None:
-    assert env_name("services.service_mongoose_system_metrics.tracking_id.secret") == (
-        "MONGOOSEIM_BRIDGE_TRACKING_ID_SECRET"
-    )
-    assert env_name("bridge.tls.cacertfile") == "MONGOOSEIM_BRIDGE_TLS_CACERTFILE"
+    variables = {key.name: key.variable for key in keys()}
+    assert variables[f"{SERVICE}.tracking_id.secret"] == "MONGOOSEIM_BRIDGE_TRACKING_ID_SECRET"
+    assert variables["bridge.tls.cacertfile"] == "MONGOOSEIM_BRIDGE_TLS_CACERTFILE"
+    assert variables["bridge.destinations[].endpoint"] == ""

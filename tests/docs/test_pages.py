@@ -14,7 +14,7 @@ import pytest
 
 from bridge.cli.main import cli
 from bridge.cli.man import page
-from bridge.config.load import keys
+from bridge.config.keys import keys
 from bridge.errors import ExitCode
 from bridge.health import metrics
 from bridge.health.server import PATHS
@@ -230,7 +230,7 @@ def test_commands_in_the_pages_exist() -> None:
 
 
 def test_every_key_that_a_page_sets_in_prose_is_a_key() -> None:
-    known = {key for key, _, _ in keys()} | {key.rpartition(".")[0] for key, _, _ in keys()}
+    known = {key.name for key in keys()} | {key.name.rpartition(".")[0] for key in keys()}
     for source in PAGES:
         for key in re.findall(r"`(bridge\.[a-z_]+(?:\.[a-z_]+)*)`", source.read_text()):
             if not (CODE.parent / key.replace(".", "/")).exists() and not key.startswith("bridge.cli"):

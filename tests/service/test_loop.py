@@ -12,7 +12,7 @@ import pytest
 from bridge.app import Installation
 from bridge.conditions import Conditions
 from bridge.config.load import Loaded
-from bridge.config.model import BridgeSection, ServiceSection, Settings
+from bridge.config.model import BridgeSection, Services, ServiceSection, Settings
 from bridge.mongooseim.errors import NoNodeAnswered
 from bridge.mongooseim.facts import ClusterFacts, NodeFacts, Unreachable
 from bridge.service.loop import ReportLoop
@@ -89,7 +89,9 @@ class Rig:
 def installed(directory: Path, service: ServiceSection) -> Installation:
     """An installation with these settings, whose cluster is never reached."""
     installation = Installation(None, {}, {})
-    installation.__dict__["loaded"] = Loaded(Settings(service, BridgeSection(log_dir=str(directory / "log"))), {})
+    installation.__dict__["loaded"] = Loaded(
+        Settings(Services(service), BridgeSection(log_dir=str(directory / "log"))), {}
+    )
     installation.__dict__["access"] = None
     return installation
 
