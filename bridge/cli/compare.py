@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bridge.cli.command import Command
 from bridge.cli.context import format_option, pass_installation
 from bridge.cli.table import table
 from bridge.errors import ExitCode
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 UNEXPLAINED_DIFFERENCE = 1
 
 
-@click.command(name="compare")
+@click.command(name="compare", cls=Command)
 @format_option("table", "json")
 @click.option("--all", "everything", is_flag=True, help="Show what agrees as well.")
 @click.pass_context

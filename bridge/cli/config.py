@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bridge.cli.command import Group
 from bridge.cli.context import format_option, pass_installation, pass_unread
 from bridge.cli.table import table
 from bridge.config.describe import effective, example, json_schema
@@ -21,19 +22,19 @@ if TYPE_CHECKING:
     from bridge.app import Installation
 
 
-@click.group(name="config")
+@click.group(name="config", cls=Group)
 def command() -> None:
     """Write an example, check or show the configuration."""
 
 
 @command.command()
-@click.argument("file", type=click.Path(dir_okay=False, path_type=Path), required=False)
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path, allow_dash=True), required=False)
 def init(file: Path | None) -> None:
-    """Write a commented example with every key to FILE, or to standard output.
+    """Write a commented example with every key to FILE, or to standard output (-).
 
     A file that exists is left alone. The new one is readable by its owner only: it may come to hold a secret.
     """
-    if file is None:
+    if file in (None, Path("-")):
         click.echo(example(), nl=False)
         return
     try:
@@ -43,7 +44,7 @@ def init(file: Path | None) -> None:
         raise ConfigError([Problem(str(file), "", "exists already", "name another file, or remove it first")]) from None
     except OSError as error:
         raise ConfigError([Problem(str(file), "", f"cannot be written: {error.strerror}")]) from error
-    click.echo(f"wrote {file}; edit it, then run: mongooseim-bridge --config {file} config check")
+    click.echo(f"wrote {file}; edit it, then run: mongooseim-bridge config check --config {file}")
 
 
 @command.command()

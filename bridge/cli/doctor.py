@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from bridge.cli.command import Command
 from bridge.cli.context import format_option, pass_unread
+from bridge.cli.output import width
 from bridge.doctor.examine import examine
 from bridge.errors import ExitCode
 from bridge.text import printable
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from bridge.doctor.steps import Result
 
 WIDTH: Final = 100
+"""Most columns of the table; a terminal may have fewer."""
+MINIMUM: Final = 60
 _EXIT_CODES: Final = {
     "configuration": ExitCode.USAGE,
     "cluster": ExitCode.NO_NODE,
@@ -35,7 +39,7 @@ _MARGIN: Final = 32
 """Where the text begins, after state and step."""
 
 
-@click.command(name="doctor")
+@click.command(name="doctor", cls=Command)
 @format_option("table", "json")
 @click.pass_context
 @pass_unread
@@ -81,4 +85,5 @@ def _lines(state: str, found: str, results: Sequence[Result]) -> Iterator[str]:
 
 
 def _wrapped(text: str) -> list[str]:
-    return wrap(printable(text), WIDTH - _MARGIN - 2, break_on_hyphens=False) or []
+    columns = max(min(width() or WIDTH, WIDTH), MINIMUM) - _MARGIN
+    return wrap(printable(text), columns - 2, break_on_hyphens=False) or []

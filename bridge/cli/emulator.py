@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bridge.cli.command import Command
 from bridge.cli.context import format_option, pass_unread
 from bridge.emulator.server import Emulator
 from bridge.errors import BridgeError
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from bridge.emulator.record import RecordedEvent, RecordedRequest
 
 
-@click.command(name="ga4-emulator")
+@click.command(name="ga4-emulator", cls=Command)
 @click.option("--host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="Where to listen.")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port to listen on; any free one by default.")
 @click.option(
@@ -60,7 +61,7 @@ def command(
     """Answer as GA4's Measurement Protocol does, and show what GA4 would have taken and dropped.
 
     /mp/collect answers 204 to everything, /debug/mp/collect with validation messages; / is a page that shows the
-    events. The first line says where it listens. Ends with SIGINT or SIGTERM.
+    events. The first two lines say where it listens and where the page is. Ends with SIGINT or SIGTERM.
     """
     # No configuration is read: nothing here is about the bridge.
     set_up_log(
@@ -84,7 +85,10 @@ async def _serve(emulator: Emulator, form: str) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with emulator:
-        _print([f"listening on {emulator.url}" if form == "text" else json.dumps({"listening": emulator.url})])
+        if form == "text":
+            _print([f"listening on {emulator.url}", f"page: {emulator.page}"])
+        else:
+            _print([json.dumps({"listening": emulator.url, "page": emulator.page})])
         await stop.wait()
 
 

@@ -3,34 +3,58 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
+from click.shell_completion import CompletionItem
 
-from bridge.cli.context import format_option, pass_installation
+from bridge.cli.command import Group
+from bridge.cli.context import format_option, installation, pass_installation, pass_unread
 from bridge.cli.table import events_table, table
+from bridge.errors import BridgeError
 from bridge.state.errors import NoState
 from bridge.times import moment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from bridge.app import Installation
     from bridge.report.model import Event
     from bridge.state.status import DeadLetter, Delivery, ReportStatus
 
+_Function = TypeVar("_Function", bound="Callable[..., Any]")
+_COMPLETIONS: Final = 100
+"""Reports that a shell is offered."""
 
-@click.group(name="history", invoke_without_command=True)
+
+def _ids(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The reports that a shell can complete an id to, with their times."""
+    with suppress(BridgeError), installation(ctx).state(look=True) as state:
+        reports = state.status(_COMPLETIONS).reports
+        return [
+            CompletionItem(str(one.id), help=moment(one.collected_at))
+            for one in reports
+            if str(one.id).startswith(incomplete)
+        ]
+    return []
+
+
+def _report_argument(name: str, metavar: str = "ID") -> Callable[[_Function], _Function]:
+    return click.argument(name, metavar=metavar, type=click.IntRange(1, 2**63 - 1), shell_complete=_ids)
+
+
+@click.group(name="history", cls=Group, invoke_without_command=True)
 @click.option("--limit", type=click.IntRange(1, 100_000), default=20, show_default=True, help="How many, newest first.")
 @format_option("table", "json")
 @click.pass_context
-@pass_installation
+@pass_unread
 def command(installation: Installation, ctx: click.Context, limit: int, form: str) -> None:
     """Show past reports and, by destination, what became of their events."""
     if ctx.invoked_subcommand:
         return
-
+    installation.set_up_log()
     found: Sequence[ReportStatus] = ()
     try:
         with installation.state(look=True) as state:
@@ -44,7 +68,7 @@ def command(installation: Installation, ctx: click.Context, limit: int, form: st
 
 
 @command.command(name="show")
-@click.argument("number", metavar="ID", type=click.IntRange(1, 2**63 - 1))
+@_report_argument("number")
 @format_option("table", "json")
 @pass_installation
 def show(installation: Installation, number: int, form: str) -> None:

@@ -8,20 +8,19 @@ from __future__ import annotations
 import os
 import sys
 from importlib import import_module
-from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NoReturn
 
 import click
-from click.core import ParameterSource
 
 from bridge import __version__
-from bridge.app import Installation
-from bridge.cli.output import FULL, give_up_output
+from bridge.cli.command import Group, usage_error
+from bridge.cli.output import FULL, coloured, give_up_output
 from bridge.errors import BridgeError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+NAME: Final = "mongooseim-bridge"
 COMMANDS: Final = {
     "report": ("report", "Collect now, queue, write the JSON log, deliver."),
     "preview": ("preview", "Show exactly what would be sent; send and write nothing."),
@@ -39,7 +38,7 @@ COMMANDS: Final = {
 """Command, its module in bridge.cli, and its line in the overview. A module is imported when its command runs."""
 
 
-class LazyGroup(click.Group):
+class LazyGroup(Group):
     """Lists all commands without importing them: start-up time is part of every `preview`."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -61,44 +60,30 @@ class LazyGroup(click.Group):
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
-@click.option("--config", "config", type=click.Path(dir_okay=False), metavar="FILE", help="Configuration file (TOML).")
-@click.option("--node", "nodes", multiple=True, metavar="NAME", help="Where to enter the cluster: name@host[:port].")
-@click.option("--name", metavar="NAME", help="Own node name; one lent by the peer unless set.")
-@click.option("--cookie-file", type=click.Path(), metavar="FILE", help="File with the cluster's cookie.")
-@click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), help="Least severity logged.")
-@click.option("--log-format", type=click.Choice(["text", "json"]), help="Log lines for people or for collectors.")
-@click.version_option(__version__, prog_name="mongooseim-bridge")
+@click.version_option(__version__, prog_name=NAME)
 @click.pass_context
-def cli(ctx: click.Context, /, config: str | None, nodes: tuple[str, ...], **options: str | None) -> None:
+def cli(ctx: click.Context) -> None:
     """Report MongooseIM's system metrics to Google Analytics 4 from outside the cluster.
 
     Results go to stdout, logs to stderr. Exit codes: 0 done; 1 collected but not all delivered, the rest is queued;
     2 usage or configuration; 3 no node could be asked; 4 reporting is switched off; 5 the state directory cannot be
     used; 6 the health listener cannot listen.
     """
-    typed = {
-        f"bridge.{name}": value
-        for name, value in {**options, "nodes": nodes}.items()
-        if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE
-    }
-    ctx.obj = Installation(Path(config) if config else None, typed, os.environ)
+    ctx.color = coloured(os.environ)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; every foreseen error is one clear line on stderr and its own exit code."""
     try:
-        code = cli.main(arguments, standalone_mode=False)
+        code = cli.main(arguments, prog_name=NAME, standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)
     except click.exceptions.Abort:
-        click.echo("mongooseim-bridge: interrupted", err=True)
+        click.echo(f"{NAME}: interrupted", err=True)
         sys.exit(130)
     except click.ClickException as error:
-        error.show()
-        sys.exit(2)
+        _fail(usage_error(error))
     except BridgeError as error:
-        for line in str(error).splitlines():
-            click.echo(f"mongooseim-bridge: {line}", err=True)
-        sys.exit(error.exit_code)
+        _fail(error)
     except BrokenPipeError:
         give_up_output()
         sys.exit(0)
@@ -106,11 +91,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if error.errno not in FULL:
             raise
         give_up_output()
-        click.echo(
-            f"mongooseim-bridge: the output cannot be written: {error.strerror}; give it another place", err=True
-        )
+        click.echo(f"{NAME}: the output cannot be written: {error.strerror}; give it another place", err=True)
         sys.exit(1)
 
 
-if __name__ == "__main__":
-    main()
+def _fail(error: BridgeError) -> NoReturn:
+    for line in str(error).splitlines():
+        click.echo(f"{NAME}: {line}", err=True)
+    sys.exit(error.exit_code)

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from bridge import __version__
-from bridge.cli.main import cli
+from bridge.cli.command import GLOBAL_OPTIONS
+from bridge.cli.main import NAME, cli
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
-NAME: Final = "mongooseim-bridge"
 _FILES: Final = {
     "/etc/mongooseim-bridge/config.toml": "The configuration, unless --config names another.",
     "/var/lib/mongooseim-bridge/bridge.sqlite3": "Queue, history and Client ID (bridge.state_dir).",
@@ -53,13 +53,13 @@ def _page() -> Iterator[str]:
     for number, paragraph in enumerate(description):
         yield from ([".PP"] if number else []) + [_text(paragraph)]
     yield ".SH OPTIONS"
+    yield from _entries(option.record(context) for option in GLOBAL_OPTIONS)
     yield from _options(context)
     yield ".SH COMMANDS"
     yield from _commands(context)
     for title, entries in (("ENVIRONMENT", _ENVIRONMENT), ("FILES", _FILES), ("EXIT STATUS", _EXIT_STATUS)):
         yield f".SH {title}"
-        for term, meaning in entries.items():
-            yield from (".TP", f".B {_text(term)}", _text(meaning))
+        yield from _entries(entries.items())
 
 
 def _commands(parent: click.Context) -> Iterator[str]:
@@ -80,11 +80,13 @@ def _commands(parent: click.Context) -> Iterator[str]:
 
 
 def _options(context: click.Context) -> Iterator[str]:
-    parameters = context.command.get_params(context) if context.parent is None else context.command.params
-    for parameter in parameters:
-        if isinstance(parameter, click.Option) and (record := parameter.get_help_record(context)):
-            names, text = record
-            yield from (".TP", f".B {_text(names)}", _text(text))
+    records = (option.get_help_record(context) for option in context.command.params)
+    yield from _entries(record for record in records if record)
+
+
+def _entries(entries: Iterable[tuple[str, str]]) -> Iterator[str]:
+    for term, meaning in entries:
+        yield from (".TP", f".B {_text(term)}", _text(meaning))
 
 
 def _paragraphs(command: click.Command) -> list[str]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bridge.cli.command import Command
 from bridge.cli.context import format_option, pass_installation
 from bridge.cli.table import table
 from bridge.report.events import uptime
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 _NAMES = ("node", "state", "mongooseim", "otp", "uptime_seconds", "sees_nodes", "reason")
 
 
-@click.command(name="nodes")
+@click.command(name="nodes", cls=Command)
 @format_option("table", "json")
 @click.option("--forget", metavar="NAME", help="Show a node that no longer answers as missing no more, and end.")
 @pass_installation

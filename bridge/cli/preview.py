@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from bridge.cli.command import Command
 from bridge.cli.context import format_option, pass_installation
 from bridge.cli.table import events_table
 from bridge.config.destinations import location
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 NO_ID_YET: Final = "(random, made with the first report)"
 
 
-@click.command(name="preview")
+@click.command(name="preview", cls=Command)
 @format_option(
     *("table", "json", "ga4"), help="A table for people, the JSON log, or the bodies of the requests, one a line."
 )

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import click
 
+from bridge.cli.command import Command
 from bridge.mongooseim.probes import text
 
 
-@click.command(name="probes")
+@click.command(name="probes", cls=Command)
 def command() -> None:
     """Print the Erlang text that is evaluated in each node.
 

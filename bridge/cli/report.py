@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bridge.cli.command import Command
 from bridge.cli.context import format_option, pass_installation
 from bridge.cli.output import give_up_output
 from bridge.conditions import Conditions
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-@click.command(name="report")
+@click.command(name="report", cls=Command)
 @format_option("text", "json", help="Form of the summary.")
 @click.pass_context
 @pass_installation

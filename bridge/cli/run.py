@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bridge.cli.command import Command
 from bridge.cli.context import pass_installation
 from bridge.config.consent import require
 from bridge.service.signals import handle_early_signals
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from bridge.app import Installation
 
 
-@click.command(name="run")
+@click.command(name="run", cls=Command)
 @pass_installation
 def command(installation: Installation) -> None:
     """Report on schedule until stopped.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bridge.cli.command import Command
 from bridge.cli.context import format_option, pass_installation
 from bridge.cli.table import table
 from bridge.config.errors import ConfigError
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from bridge.state.status import DestinationStatus
 
 
-@click.command(name="status")
+@click.command(name="status", cls=Command)
 @format_option("table", "json")
 @pass_installation
 def command(installation: Installation, form: str) -> None:
@@ -36,15 +37,15 @@ def command(installation: Installation, form: str) -> None:
             status = state.status(1, configured)
     except NoState:
         status = Status.before_the_first_report(system_clock().wall(), configured)
-    click.echo(_as_json(status, installation.consent) if form == "json" else _as_text(status, installation.consent))
+    click.echo(_as_json(status, installation.consent) if form == "json" else _as_text(status, installation))
 
 
 def _as_json(status: Status, allowed: Consent) -> str:
     return json.dumps({"reporting": allowed.given, "reason": allowed.reason, **asdict(status)}, indent=2)
 
 
-def _as_text(status: Status, allowed: Consent) -> str:
-    now = status.now
+def _as_text(status: Status, installation: Installation) -> str:
+    now, allowed, health = status.now, installation.consent, installation.settings.bridge.health
     lines = [f"reporting: {'on' if allowed.given else 'off'}, {allowed.reason}"]
     if last := status.last_report:
         lines.append(
@@ -55,6 +56,8 @@ def _as_text(status: Status, allowed: Consent) -> str:
     else:
         lines.append("last report: none yet")
     lines.append(f"next report: {_next(status)}")
+    if status.service and health.port:
+        lines.append(f"page: http://{f'[{health.host}]' if ':' in health.host else health.host}:{health.port}/")
     for node in status.nodes:
         if node.missing_since:
             lines.append(f"missing: {node.name} since {moment(node.missing_since)}: {node.reason}")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from bridge.cli.command import Command
 from bridge.cli.context import format_option, pass_installation
 from bridge.cli.preview import NO_ID_YET, current_report
 from bridge.cli.table import table
@@ -47,7 +48,7 @@ class Judged:
         return sum(message.drops for message in self.messages)
 
 
-@click.command(name="validate")
+@click.command(name="validate", cls=Command)
 @format_option("table", "json")
 @click.pass_context
 @pass_installation

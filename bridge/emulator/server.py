@@ -103,6 +103,11 @@ class Emulator:
         await self._server.close()
 
     @property
+    def page(self) -> str:
+        """The page that shows the events."""
+        return f"{self.base_url}/"
+
+    @property
     def url(self) -> str:
         """What a sender is configured with in place of https://www.google-analytics.com/mp/collect."""
         return f"{self.base_url}{COLLECT}"

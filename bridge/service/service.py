@@ -190,6 +190,11 @@ class Service:
                 destinations=self._destinations() or "none, JSON log only",
                 first_report_in=f"{service.initial_report / 1000:g}s",
                 then_every=f"{service.periodic_report / 1000:g}s",
+                **(
+                    {}
+                    if self._installation.settings.bridge.health.port
+                    else {"page": "none, bridge.health.port is not set"}
+                ),
             )
         )
         self._log_notice()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 import pytest
 
+from bridge.cli.command import GLOBAL_OPTIONS
 from bridge.cli.main import cli
 from bridge.cli.man import page
 from bridge.config.keys import keys
@@ -118,7 +119,7 @@ def test_every_command_and_every_option_is_documented() -> None:
         documented = set(re.findall(r"`?(--[a-z][\w-]*)", re.sub(r"^(?!\|).*$", "", parts[path], flags=re.MULTILINE)))
         options = {
             name
-            for parameter in command.params
+            for parameter in (*command.params, *(() if path else GLOBAL_OPTIONS))
             if isinstance(parameter, click.Option)
             for name in parameter.opts
             if name.startswith("--")
@@ -129,7 +130,7 @@ def test_every_command_and_every_option_is_documented() -> None:
 def test_every_command_and_every_option_has_help() -> None:
     for path, command in commands():
         assert command.help, path
-        assert all(each.help for each in command.params if isinstance(each, click.Option)), path
+        assert all(each.help for each in (*command.params, *GLOBAL_OPTIONS) if isinstance(each, click.Option)), path
 
 
 # shell completion
@@ -169,7 +170,7 @@ def test_the_man_page_has_every_command_and_option() -> None:
     for path, command in commands():
         if path:
             assert f"\n.SS {path}\n" in text
-        for parameter in command.params:
+        for parameter in (*command.params, *GLOBAL_OPTIONS):
             if isinstance(parameter, click.Option):
                 assert max(parameter.opts, key=len) in text, (path, parameter.opts)
     for title in ("NAME", "SYNOPSIS", "DESCRIPTION", "OPTIONS", "COMMANDS", "ENVIRONMENT", "FILES", "EXIT STATUS"):

@@ -42,6 +42,13 @@ def line_of(process: subprocess.Popen[bytes]) -> str:
     return process.stdout.readline().decode().rstrip("\n")
 
 
+def address_of(process: subprocess.Popen[bytes]) -> str:
+    """The endpoint, of the first line; the second one names the page."""
+    url = line_of(process).removeprefix("listening on ")
+    assert line_of(process) == f"page: {url.removesuffix('mp/collect')}"
+    return url
+
+
 def ended(process: subprocess.Popen[bytes], number: int = signal.SIGTERM) -> tuple[int, str]:
     process.send_signal(number)
     _, errors = process.communicate(timeout=10)
@@ -59,7 +66,7 @@ def test_it_says_where_it_listens_first_and_ends_cleanly(started: subprocess.Pop
 
 @pytest.mark.parametrize("started", [[]], indirect=True)
 def test_live_lines_show_what_is_taken_and_why_not(started: subprocess.Popen[bytes]) -> None:
-    url = line_of(started).removeprefix("listening on ")
+    url = address_of(started)
     assert post(url, EVENT, {"name": "bad\x1b[31m", "params": {**PARAMS, "value": None}}) == 204
     accepted, rejected, name, value = (line_of(started) for _ in range(4))
     assert accepted.split()[1:] == "accepted G-TEST host_count value=3 session_id=1 engagement_time_msec=100".split()
@@ -71,7 +78,7 @@ def test_live_lines_show_what_is_taken_and_why_not(started: subprocess.Popen[byt
 
 @pytest.mark.parametrize("started", [["--fail", "500*1", "--fail", "503"]], indirect=True)
 def test_live_lines_show_that_a_fault_is_on_purpose(started: subprocess.Popen[bytes]) -> None:
-    url = line_of(started).removeprefix("listening on ")
+    url = address_of(started)
     for status in (500, 503):
         with pytest.raises(urllib.error.HTTPError, match=str(status)):
             post(url, EVENT)
@@ -80,7 +87,9 @@ def test_live_lines_show_that_a_fault_is_on_purpose(started: subprocess.Popen[by
 
 @pytest.mark.parametrize("started", [["--format", "json"]], indirect=True)
 def test_json_lines_are_json_from_the_first(started: subprocess.Popen[bytes]) -> None:
-    url = json.loads(line_of(started))["listening"]
+    first = json.loads(line_of(started))
+    url = first["listening"]
+    assert first["page"] == url.removesuffix("mp/collect")
     assert post(url, EVENT) == 204
     event = json.loads(line_of(started))
     assert (event["name"], event["accepted"], event["secret_given"]) == ("host_count", True, True)
@@ -89,7 +98,7 @@ def test_json_lines_are_json_from_the_first(started: subprocess.Popen[bytes]) ->
 
 @pytest.mark.parametrize("started", [[]], indirect=True)
 def test_it_goes_on_when_nobody_reads_its_lines(started: subprocess.Popen[bytes]) -> None:
-    url = line_of(started).removeprefix("listening on ")
+    url = address_of(started)
     assert started.stdout
     started.stdout.close()
     assert [post(url, EVENT) for _ in range(3)] == [204] * 3

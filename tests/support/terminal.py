@@ -7,6 +7,7 @@ import os
 import pty
 import select
 import subprocess
+import termios
 import time
 from typing import TYPE_CHECKING
 
@@ -19,8 +20,9 @@ SECONDS = 30.0
 class Terminal:
     """The near end of a pseudo terminal."""
 
-    def __init__(self, handle: int) -> None:
+    def __init__(self, handle: int, process: subprocess.Popen[bytes]) -> None:
         self._handle = handle
+        self._process = process
         self._read = b""
 
     def write(self, text: str) -> None:
@@ -45,17 +47,45 @@ class Terminal:
         printed, found, self._read = self._read.partition(expected.encode())
         return (printed + found).decode(errors="replace")
 
+    def read_to_the_end(self) -> tuple[str, int]:
+        """All that was printed since, and the exit code."""
+        deadline = time.monotonic() + SECONDS
+        while True:
+            assert time.monotonic() < deadline, f"it goes on after {self._read[-2000:]!r}"
+            try:
+                if select.select([self._handle], [], [], 0.2)[0]:
+                    self._read += os.read(self._handle, 65536)
+            except OSError:  # the far end is closed
+                printed, self._read = self._read.decode(errors="replace"), b""
+                return printed, self._process.wait(SECONDS)
+
 
 @contextlib.contextmanager
-def on_a_terminal(command: Sequence[str], environ: Mapping[str, str]) -> Iterator[Terminal]:
-    """Run a program on a pseudo terminal and kill it at the end."""
+def on_a_terminal(
+    command: Sequence[str], environ: Mapping[str, str], *, columns: int = 80, stdout: int | None = None
+) -> Iterator[Terminal]:
+    """Run a program on a pseudo terminal and kill it at the end.
+
+    Args:
+        command: program and arguments.
+        environ: in addition to the environment of the tests.
+        columns: width of the terminal.
+        stdout: where its results go, if not to the terminal.
+    """
     near, far = pty.openpty()
+    inherited = {name: value for name, value in os.environ.items() if name not in {"COLUMNS", "LINES"}}
+    termios.tcsetwinsize(far, (24, columns))
     process = subprocess.Popen(
-        command, stdin=far, stdout=far, stderr=far, env={**os.environ, **environ}, start_new_session=True
+        command,
+        stdin=far,
+        stdout=far if stdout is None else stdout,
+        stderr=far,
+        env={**inherited, **environ},
+        start_new_session=True,
     )
     os.close(far)
     try:
-        yield Terminal(near)
+        yield Terminal(near, process)
     finally:
         process.kill()
         process.wait()
