@@ -13,6 +13,7 @@ from bridge.config.consent import consent
 from bridge.config.destinations import destinations, location
 from bridge.config.errors import ConfigError, Problem
 from bridge.config.files import fingerprint
+from bridge.config.google import google_access
 from bridge.config.load import load
 from bridge.log import Line, set_up_log
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from bridge.delivery.ga4 import Ga4Destination
     from bridge.delivery.sender import Sender
     from bridge.erlang.node import Node
+    from bridge.google.credentials import Credentials
     from bridge.mongooseim.facts import ClusterFacts
     from bridge.state.state import State
 
@@ -189,6 +191,20 @@ class Installation:
         for one in self.destinations:
             sender.check(one.endpoint)
         return sender
+
+    def google(self, sender: Sender) -> Credentials:
+        """The operator's credentials for Google's own APIs.
+
+        Args:
+            sender: what their requests go out by, as long as it is open.
+
+        Raises:
+            ConfigError: access tokens would travel unencrypted.
+        """
+        from bridge.google.credentials import Credentials  # noqa: PLC0415 - see above
+
+        access = google_access(self.loaded, self.environ)
+        return Credentials(sender, access.credentials_file, access.endpoint)
 
     def reload(self) -> Installation:
         """The configuration as it is now, under the same options and environment, read and checked whole.

@@ -9,6 +9,7 @@ BridgeError
 ├── bridge.mongooseim.errors.MongooseError what the nodes answered
 ├── bridge.state.errors.StateError         the state directory
 ├── bridge.delivery.errors.DeliveryError   the destinations, and the way there
+├── bridge.google.errors.GoogleError       Google's own APIs: credentials, roles, quotas
 └── bridge.config.errors.ConfigError       files, environment, options
 """
 
@@ -36,6 +37,8 @@ class ExitCode(IntEnum):
     """The state directory or the log directory cannot be used, or another service reports from it."""
     LISTEN = 6
     """The health listener or the emulator cannot listen where it was told to."""
+    GOOGLE = 7
+    """Google's own APIs cannot be asked: credentials, role, API that is off, quota."""
 
 
 class BridgeError(Exception):

@@ -67,7 +67,7 @@ def cli(ctx: click.Context) -> None:
 
     Results go to stdout, logs to stderr. Exit codes: 0 done; 1 collected but not all delivered, the rest is queued;
     2 usage or configuration; 3 no node could be asked; 4 reporting is switched off; 5 the state directory cannot be
-    used; 6 the health listener cannot listen.
+    used; 6 the health listener cannot listen; 7 Google's own APIs cannot be asked.
     """
     ctx.color = coloured(os.environ)
 

@@ -35,6 +35,7 @@ _EXIT_STATUS: Final = {
     "4": "Reporting is switched off.",
     "5": "The state or log directory cannot be used, or another service reports from it.",
     "6": "The health listener or the emulator cannot listen there.",
+    "7": "Google's own APIs cannot be asked.",
 }
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_READABLE_BY_OTHERS: Final = stat.S_IRWXO
+READABLE_BY_OTHERS: Final = stat.S_IRWXO
 _PLACEHOLDER_ID: Final = re.compile(r"G-(X+|Y+)")
 _PLACEHOLDER_SECRETS: Final = frozenset({"Secret"})
 """MongooseIM's documentation and our own example have it."""
@@ -113,8 +113,8 @@ def location(bridge: BridgeSection) -> tuple[str | None, str | None, str | None]
 def _warn_of_inline_secrets(loaded: Loaded) -> None:
     """A configuration file that holds a secret itself is a file with a secret."""
     inline = [key for key, origin in loaded.origins.items() if _is_secret(key) and origin.startswith(f"{loaded.file}:")]
-    if inline and loaded.file and (reason := exposed(loaded.file, _READABLE_BY_OTHERS)):
-        _warn_exposed(", ".join(inline), loaded.file, reason)
+    if inline and loaded.file and (reason := exposed(loaded.file, READABLE_BY_OTHERS)):
+        warn_exposed(", ".join(inline), loaded.file, reason)
 
 
 def _is_secret(key: str) -> bool:
@@ -139,8 +139,8 @@ def _secret(loaded: Loaded, environ: Mapping[str, str], key: str, sources: Mappi
     else:
         path = Path(str(value))
         secret = read_secret(path, full)
-        if reason := exposed(path, _READABLE_BY_OTHERS):
-            _warn_exposed(full, path, reason)
+        if reason := exposed(path, READABLE_BY_OTHERS):
+            warn_exposed(full, path, reason)
     if secret.reveal() in _PLACEHOLDER_SECRETS or _MEASUREMENT_ID.fullmatch(secret.reveal()):
         what = "is a placeholder or a measurement id where the API secret should be"
         remedy = "GA4 shows it at Admin, Data streams, Measurement Protocol API secrets"
@@ -148,5 +148,6 @@ def _secret(loaded: Loaded, environ: Mapping[str, str], key: str, sources: Mappi
     return secret
 
 
-def _warn_exposed(key: str, path: Path, reason: str) -> None:
+def warn_exposed(key: str, path: Path, reason: str) -> None:
+    """Log that others can read the file of a secret."""
     log.warning(Line("secret_file_exposed", key=key, problem=f"{path} {reason}", remedy=f"run: chmod 0400 {path}"))

@@ -38,6 +38,7 @@ Region = Annotated[str, Meta(pattern="^[A-Z]{2}-[A-Z0-9]{1,3}$")]
 City = Annotated[str, Meta(min_length=1, max_length=100)]
 MeasurementId = Annotated[str, Meta(pattern="^G-[A-Z0-9]{4,20}$")]
 Nodes = Annotated[tuple[str, ...], Meta(min_length=1)]
+PropertyId = Annotated[str, Meta(pattern="^[0-9]{4,20}$")]
 
 
 class Section(Struct, frozen=True, forbid_unknown_fields=True):
@@ -110,6 +111,22 @@ class Health(Section, frozen=True):
     host: Annotated[str, Doc("Address of the health listener.")] = "127.0.0.1"
 
 
+class Google(Section, frozen=True):
+    """`[bridge.google]`: Google's own APIs, which know what became of the events; not needed for sending any."""
+
+    credentials_file: Annotated[
+        Path | None,
+        Doc(
+            "Key of a service account (JSON), mode 0400; Application Default Credentials when absent.",
+            "/run/secrets/google.json",
+        ),
+    ] = None
+    property_id: Annotated[PropertyId | None, Doc("The property's number, for what has to name it.", "123456789")] = (
+        None
+    )
+    endpoint: Annotated[str, Doc("Base URL of all of Google's APIs, for tests; Google's own hosts when empty.")] = ""
+
+
 class BridgeSection(Section, frozen=True):
     """`[bridge]`: everything that MongooseIM's own section does not know."""
 
@@ -174,6 +191,7 @@ class BridgeSection(Section, frozen=True):
     user_location: Location = Location()
     destinations: tuple[Destination, ...] = ()
     health: Health = Health()
+    google: Google = Google()
 
 
 class Services(Struct, frozen=True):
