@@ -59,5 +59,5 @@ class Destination(Protocol):
         """What an answer means for the batch.
 
         Raises:
-            NotTaken: it was not taken.
+            SendError: it was not taken.
         """

@@ -1,24 +1,14 @@
-"""What can go wrong between a report and GA4: the events themselves, the destination, the way there, its answer.
+"""What can go wrong between a report and its destination: the events themselves, the way there, the answer.
 
 DeliveryError
 ├── LimitError                events that GA4 would drop or cut; `violations` names each
 ├── DestinationError          a destination, proxy or CA file that cannot be used as configured
-└── SendError                 one request was not taken
-    ├── Unresolvable          the host name has no address
-    ├── ConnectionRefused     nothing listens there, or the network does not lead there
-    ├── ConnectTimeout        no connection in time
-    ├── CertificateRefused    TLS: expired, unknown CA, other host
-    ├── TlsFailed             TLS: anything else
-    ├── ProxyFailed           the proxy does not let us through
-    ├── AnswerTimeout         connected, but no answer in time
-    ├── ConnectionLost        the connection broke before the answer
-    ├── NotHttp               what came back is not HTTP
-    └── NotTaken              an answer that says no: now, or for good
+└── SendError                 one request was not taken; `cause` is one of the table below, or an answer that says no
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from bridge.errors import BridgeError, ExitCode
 
@@ -30,6 +20,50 @@ if TYPE_CHECKING:
 HOST, CONNECTION, PROXY, TLS, ANSWER = "endpoint host", "connection", "proxy", "endpoint TLS", "answer"
 PHASES: Final = (HOST, CONNECTION, PROXY, TLS, ANSWER)
 """The phases of an exchange, in their order."""
+
+
+class Cause(NamedTuple):
+    """Why a request was not taken."""
+
+    problem: str
+    """What is said of the other side."""
+    remedy: str
+    """What to do about it."""
+    phase: str = ANSWER
+    """The phase that fails with it."""
+
+
+UNRESOLVABLE: Final = Cause(
+    "does not resolve",
+    "check the name, DNS, and whether this machine reaches the internet by a proxy only (bridge.proxy)",
+    HOST,
+)
+REFUSED: Final = Cause(
+    "cannot be connected to",
+    "check the port, the firewall, and whether a proxy is needed (bridge.proxy or HTTPS_PROXY)",
+    CONNECTION,
+)
+NO_CONNECTION_IN_TIME: Final = Cause(
+    "did not accept a connection in time",
+    "a firewall that drops packets looks like this: is a proxy needed (bridge.proxy or HTTPS_PROXY)?",
+    CONNECTION,
+)
+PROXY_REFUSES: Final = Cause(
+    "cannot be reached through the proxy", "check the proxy's address, user, password and rules", PROXY
+)
+NOT_TRUSTED: Final = Cause(
+    "has a certificate that is not trusted",
+    "check the clock, and name the CA of a relay or inspecting proxy in bridge.ca_file or SSL_CERT_FILE",
+    TLS,
+)
+NO_TLS: Final = Cause("does not speak TLS as expected", "is it https, and the right port?", TLS)
+NO_ANSWER_IN_TIME: Final = Cause(
+    "did not answer in time", "is the endpoint right, and is a firewall or proxy in between?"
+)
+LOST: Final = Cause(
+    "closed the connection before it answered", "is the endpoint right, and is a firewall or proxy in between?"
+)
+NOT_HTTP: Final = Cause("gave an answer that is not HTTP", "is the endpoint right?")
 
 
 class DeliveryError(BridgeError):
@@ -53,109 +87,28 @@ class SendError(DeliveryError):
 
     Args:
         peer: whom it was for, as people may see it.
-        detail: the cause, as far as it is known.
+        cause: why, in general.
+        detail: why this time, as far as it is known.
         ambiguous: whether the whole request had left when it failed, so that the other side may have counted it.
+        final: whether the same request would get the same answer again.
+        retry_after: seconds that the other side asks to be left alone for; 0 where it asks for none.
     """
 
     exit_code = ExitCode.NOT_ALL_DELIVERED
-    problem: ClassVar[str] = "cannot be reached"
-    advice: ClassVar[str] = ""
-    at: ClassVar[str] = ANSWER
-    """The phase that fails with this error."""
-
-    def __init__(self, peer: str, detail: str = "", *, ambiguous: bool = False) -> None:
-        self.ambiguous = ambiguous
-        what = f"{peer} {self.problem}"
-        super().__init__(f"{what}: {detail}" if detail else what, self.advice, phase=self.at)
-
-
-class Unresolvable(SendError):
-    """The host name has no address."""
-
-    problem = "does not resolve"
-    advice = "check the name, DNS, and whether this machine reaches the internet by a proxy only (bridge.proxy)"
-    at = HOST
-
-
-class ConnectionRefused(SendError):
-    """Nothing listens there, or the network does not lead there."""
-
-    problem = "cannot be connected to"
-    advice = "check the port, the firewall, and whether a proxy is needed (bridge.proxy or HTTPS_PROXY)"
-    at = CONNECTION
-
-
-class ConnectTimeout(SendError):
-    """No connection in time."""
-
-    problem = "did not accept a connection in time"
-    advice = "a firewall that drops packets looks like this: is a proxy needed (bridge.proxy or HTTPS_PROXY)?"
-    at = CONNECTION
-
-
-class CertificateRefused(SendError):
-    """The other side's certificate cannot be trusted."""
-
-    problem = "has a certificate that is not trusted"
-    advice = "check the clock, and name the CA of a relay or inspecting proxy in bridge.ca_file or SSL_CERT_FILE"
-    at = TLS
-
-
-class TlsFailed(SendError):
-    """TLS could not be set up, for another reason than the certificate."""
-
-    problem = "does not speak TLS as expected"
-    advice = "is it https, and the right port?"
-    at = TLS
-
-
-class ProxyFailed(SendError):
-    """The proxy does not let us through."""
-
-    problem = "cannot be reached through the proxy"
-    advice = "check the proxy's address, user, password and rules"
-    at = PROXY
-
-
-class AnswerTimeout(SendError):
-    """Connected, but no answer in time."""
-
-    problem = "did not answer in time"
-    advice = "is the endpoint right, and is a firewall or proxy in between?"
-
-
-class ConnectionLost(SendError):
-    """The connection broke before the answer."""
-
-    problem = "closed the connection before it answered"
-    advice = "is the endpoint right, and is a firewall or proxy in between?"
-
-
-class NotHttp(SendError):
-    """What came back is not HTTP."""
-
-    problem = "gave an answer that is not HTTP"
-    advice = "is the endpoint right?"
-
-
-class NotTaken(SendError):
-    """An answer that says no.
-
-    Args:
-        peer: whose answer.
-        detail: the answer in words.
-        final: whether the same request would get the same answer again.
-        retry_after: seconds that the answer asks for; 0 where it asks for none.
-        remedy: what to do about it.
-    """
-
-    problem = "answered"
 
     def __init__(
-        self, peer: str, detail: str, *, final: bool = False, retry_after: float = 0.0, remedy: str = ""
+        self,
+        peer: str,
+        cause: Cause,
+        detail: str = "",
+        *,
+        ambiguous: bool = False,
+        final: bool = False,
+        retry_after: float = 0.0,
     ) -> None:
-        super().__init__(peer)
-        self.what = f"{peer} answered {detail}"
-        self.remedy = remedy
+        self.cause = cause
+        self.ambiguous = ambiguous
         self.final = final
         self.retry_after = retry_after
+        what = f"{peer} {cause.problem}"
+        super().__init__(f"{what}: {detail}" if detail else what, cause.remedy, phase=cause.phase)

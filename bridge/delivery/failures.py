@@ -9,18 +9,8 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 import httpx
 
-from bridge.delivery.errors import (
-    AnswerTimeout,
-    CertificateRefused,
-    ConnectionLost,
-    ConnectionRefused,
-    ConnectTimeout,
-    NotHttp,
-    ProxyFailed,
-    SendError,
-    TlsFailed,
-    Unresolvable,
-)
+from bridge.delivery import errors
+from bridge.delivery.errors import SendError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,39 +39,41 @@ def failure(error: Exception, peer: str, *, sent: bool) -> SendError:
         sent: whether the whole request had left, so that the other side may have counted it.
     """
     if isinstance(error, httpx.ConnectTimeout | httpx.PoolTimeout):
-        return ConnectTimeout(peer)
+        return SendError(peer, errors.NO_CONNECTION_IN_TIME)
     if isinstance(error, httpx.ProxyError):
         # Its text is the status line of the proxy's answer to CONNECT.
-        return ProxyFailed(peer, str(error)[:80])
+        return SendError(peer, errors.PROXY_REFUSES, str(error)[:80])
     if certificate := _cause(error, ssl.SSLCertVerificationError):
         reason = _CERTIFICATE.get(certificate.verify_code, certificate.verify_message)
-        return CertificateRefused(peer, reason)
+        return SendError(peer, errors.NOT_TRUSTED, reason)
     if tls := _cause(error, ssl.SSLError):
-        return TlsFailed(peer, (tls.reason or "handshake failed").lower().replace("_", " "), ambiguous=sent)
+        reason = (tls.reason or "handshake failed").lower().replace("_", " ")
+        return SendError(peer, errors.NO_TLS, reason, ambiguous=sent)
     if isinstance(error, httpx.ConnectError):
         return _not_connected(error, peer)
     if isinstance(error, httpx.TimeoutException):
-        return AnswerTimeout(peer, ambiguous=sent)
+        return SendError(peer, errors.NO_ANSWER_IN_TIME, ambiguous=sent)
     if isinstance(error, httpx.RemoteProtocolError):
         # h11 has one error for an answer that never came and for one that makes no sense.
         lost = "disconnected" in str(error) or "peer closed" in str(error)
-        return (ConnectionLost if lost else NotHttp)(peer, ambiguous=sent)
+        return SendError(peer, errors.LOST if lost else errors.NOT_HTTP, ambiguous=sent)
     if isinstance(error, httpx.NetworkError | OSError):
-        return ConnectionLost(peer, _reason(error), ambiguous=sent)
-    return NotHttp(peer, type(error).__name__, ambiguous=sent)
+        return SendError(peer, errors.LOST, _reason(error), ambiguous=sent)
+    return SendError(peer, errors.NOT_HTTP, type(error).__name__, ambiguous=sent)
 
 
 def timed_out(peer: str, seconds: float, *, sent: bool) -> SendError:
     """The whole exchange took too long, whatever it was busy with."""
-    return AnswerTimeout(peer, f"{seconds:.3g} s", ambiguous=sent) if sent else ConnectTimeout(peer, f"{seconds:.3g} s")
+    cause = errors.NO_ANSWER_IN_TIME if sent else errors.NO_CONNECTION_IN_TIME
+    return SendError(peer, cause, f"{seconds:.3g} s", ambiguous=sent)
 
 
 def _not_connected(error: Exception, peer: str) -> SendError:
     if _cause(error, socket.gaierror):
-        return Unresolvable(peer)
+        return SendError(peer, errors.UNRESOLVABLE)
     if _cause(error, ConnectionResetError) or _cause(error, BrokenPipeError):
-        return TlsFailed(peer, "the connection was closed during the handshake")
-    return ConnectionRefused(peer, _reason(error))
+        return SendError(peer, errors.NO_TLS, "the connection was closed during the handshake")
+    return SendError(peer, errors.REFUSED, _reason(error))
 
 
 def _reason(error: BaseException) -> str:

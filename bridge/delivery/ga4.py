@@ -86,7 +86,7 @@ class Ga4Destination:
         """By the status, and that it is no web page; GA4's answers have no body.
 
         Raises:
-            NotTaken: it was not taken.
+            SendError: it was not taken.
         """
         check(answer, self.peer, now)
 

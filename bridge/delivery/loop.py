@@ -1,22 +1,22 @@
-"""The delivery loop: one coroutine per destination that sends what is queued until it is cancelled.
+"""The delivery loop: one coroutine per destination that sends what is queued.
 
-`report` puts a deadline around it, `run` keeps it going. A destination's lock is held only while there is something to
-send and the destination takes it: whoever holds it sends, everybody else waits for it or looks at the outcome.
+`report` drains the queue once, within a deadline; `run` goes on until it is told to end. A destination's lock is held
+only while there is something to send and the destination takes it: whoever holds it sends, everybody else waits for it
+or looks at the outcome.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import math
 import random
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from bridge.delivery.errors import NotTaken, SendError
-from bridge.delivery.retry import outcome, pause
+from bridge.delivery.errors import SendError
+from bridge.delivery.retry import outcome, wait_before
 from bridge.log import Line
 from bridge.state.queue import Outcome, Settled
-from bridge.times import MICROSECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from bridge.delivery.destination import Destination
     from bridge.delivery.retry import Ambiguity
     from bridge.delivery.sender import Sender
-    from bridge.state.queue import Pause, Queued
+    from bridge.state.queue import Queued
     from bridge.state.state import State
 
 log = logging.getLogger(__name__)
@@ -36,6 +36,8 @@ _IN_FLIGHT: Final = 4
 """Requests at once to a destination that answers; one that fails is tried with a single one."""
 _LOOK_SECONDS: Final = 30.0
 """Between looks into the queue while nothing is known to wait: another process may have left something there."""
+_AFTER_ERROR: Final = 10.0
+"""Seconds before another attempt when the queue itself cannot be used."""
 
 
 class DeliveryLoop:
@@ -68,76 +70,67 @@ class DeliveryLoop:
         self._conditions = conditions
         self._uniform = uniform
         self._woken = asyncio.Event()
-        self._resting = asyncio.Event()
-        self._next_at = 0.0
+        self._ending = asyncio.Event()
 
     def wake(self) -> None:
         """There is something new in the queue; a pause after a failure is not cut short."""
-        if self._next_at == math.inf:
-            self._resting.clear()
         self._woken.set()
 
-    async def idle(self, until: float = 0.0) -> None:
-        """Wait until everything is delivered, or nothing can be sent before a moment.
+    def end(self) -> None:
+        """Have `run` return once everything is sent, or nothing can be sent at the moment."""
+        self._ending.set()
+        self._woken.set()
 
-        Args:
-            until: in the event loop's time; 0 is now.
+    async def run(self) -> None:
+        """Send what is queued and wait for more, whatever happens, until `end`.
+
+        Cancelled in mid-request, that request may be sent again.
         """
-        while not (self._resting.is_set() and self._next_at > until):
-            self._resting.clear()
-            await self._resting.wait()
+        about, name = self.destination.id, self.destination.name
+        pause: float | None = None
+        while pause is None or not self._ending.is_set():
+            last = self._ending.is_set()
+            self._woken.clear()
+            try:
+                pause = await self.drain()
+                self._conditions.end("delivery_stopped", "delivery_resumed", about, destination=name)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the next attempt may succeed
+                self._conditions.failed("delivery_stopped", error, about, destination=name)
+                pause = _AFTER_ERROR
+            if last:
+                return
+            event, seconds = (self._woken, _LOOK_SECONDS) if pause is None else (self._ending, pause)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await event.wait()
 
-    async def run(self, usable: Callable[[], None] = lambda: None) -> None:
-        """Send what is queued, wait for more, for ever. Cancelled in mid-request, that request may be sent again.
-
-        Args:
-            usable: called whenever the queue could be used.
+    async def drain(self) -> float | None:
+        """Send until nothing is left: None, or until something fails: the seconds to wait before the next attempt.
 
         Raises:
             StateError: the queue cannot be used.
         """
-        loop = asyncio.get_running_loop()
-        while True:
-            self._woken.clear()
-            self._resting.clear()
-            seconds = await self._drain()
-            usable()
-            if seconds is None and self._woken.is_set():
-                continue
-            self._next_at = math.inf if seconds is None else loop.time() + seconds
-            self._resting.set()
-            try:
-                async with asyncio.timeout(_LOOK_SECONDS if seconds is None else seconds):
-                    await (self._woken.wait() if seconds is None else loop.create_future())
-            except TimeoutError:
-                pass
-
-    async def _drain(self) -> float | None:
-        """Send until nothing is left: None, or until something fails: the seconds to wait before the next attempt."""
-        destination = self.destination.id
-        if not self._queue.waits(destination):
-            return None
-        events = 0
+        destination, events = self.destination.id, 0
         async with self._state.delivering(destination):
-            asked = (self._queue.not_before(destination) - self._queue.now()) / MICROSECONDS
-            if asked > 0:
-                return asked
             try:
-                while taken := self._queue.take(destination, _TOGETHER):
+                while not (asked := self._queue.standing(destination).asked):
+                    taken = self._queue.take(destination, _TOGETHER)
+                    if not taken:
+                        return None
                     while taken:
-                        failures = self._queue.failures(destination)
+                        failures = self._queue.standing(destination).failures
                         together = 1 if failures else _IN_FLIGHT
                         group, taken = taken[:together], taken[together:]
                         delivered, wait = await self._send(group, failures, durable=not taken)
                         events += delivered
-                        if wait:
-                            return wait.seconds
+                        if wait is not None:
+                            return wait
+                return asked
             finally:
                 if events:
                     log.info(Line("delivered", destination=self.destination.name, events=events))
-        return None
 
-    async def _send(self, group: Sequence[Queued], failures: int, *, durable: bool) -> tuple[int, Pause | None]:
+    async def _send(self, group: Sequence[Queued], failures: int, *, durable: bool) -> tuple[int, float | None]:
         """Send batches at once, and record what became of each, whatever becomes of the others.
 
         Args:
@@ -146,7 +139,7 @@ class DeliveryLoop:
             durable: whether to wait for the disk; what a power failure undoes otherwise is sent again.
 
         Returns:
-            How many events were delivered, and the pause to make where something has to be tried again.
+            How many events were delivered, and the seconds to wait where something has to be tried again.
         """
         tasks = [asyncio.ensure_future(self._attempt(batch)) for batch in group]
         try:
@@ -155,11 +148,12 @@ class DeliveryLoop:
             ended = [(batch, task) for batch, task in zip(group, tasks, strict=True) if not task.cancel()]
             errors = {batch: task.exception() for batch, task in ended if not task.cancelled()}
             settled = [Settled(batch, *self._outcome(error)) for batch, error in errors.items()]
+            asked = max((error.retry_after for error in errors.values() if isinstance(error, SendError)), default=0.0)
             wait = None
             if any(one.outcome is Outcome.RETRY for one in settled):
-                asked = max(error.retry_after if isinstance(error, NotTaken) else 0.0 for error in errors.values())
-                wait = pause(failures + 1, asked, self._uniform)
-            self._queue.settle(self.destination.id, settled, pause=wait, durable=durable or wait is not None)
+                wait = wait_before(failures + 1, asked, self._uniform)
+            durable = durable or wait is not None
+            self._queue.settle(self.destination.id, settled, wait=wait, asked=asked, durable=durable)
         self._log(settled, failures, wait)
         for error in errors.values():
             if error and not isinstance(error, SendError):
@@ -169,7 +163,7 @@ class DeliveryLoop:
     async def _attempt(self, batch: Queued) -> None:
         request = self.destination.request(batch.body, batch.collected_at)
         answer = await self.sender.send(request, self.sender.total_seconds)
-        self.destination.check(answer, self._queue.now())
+        self.destination.check(answer, self._state.clock.wall())
 
     def _outcome(self, error: BaseException | None) -> tuple[Outcome, str | None]:
         if error is None:
@@ -178,7 +172,7 @@ class DeliveryLoop:
             return outcome(error, self.ambiguity), str(error)
         return Outcome.RETRY, f"unforeseen {type(error).__name__}"
 
-    def _log(self, settled: Sequence[Settled], failures: int, wait: Pause | None) -> None:
+    def _log(self, settled: Sequence[Settled], failures: int, wait: float | None) -> None:
         about, name = self.destination.id, self.destination.name
         bad = [one for one in settled if one.error]
         if not bad:
@@ -191,7 +185,7 @@ class DeliveryLoop:
             outcome=bad[-1].outcome,
             error=bad[-1].error,
             failures=failures + (wait is not None),
-            retry_in=f"{wait.seconds:.1f}s" if wait else "never",
+            retry_in="never" if wait is None else f"{wait:.1f}s",
         )
 
 
@@ -201,17 +195,20 @@ async def deliver_within(loops: Sequence[DeliveryLoop], seconds: float) -> None:
     Raises:
         StateError: the queue cannot be used.
     """
-    until = asyncio.get_running_loop().time() + seconds
+    now = asyncio.get_running_loop().time
+    until = now() + seconds
+
+    async def deliver(loop: DeliveryLoop) -> None:
+        pause: float | None = 0.0
+        while pause is not None and now() + pause < until:
+            await asyncio.sleep(pause)
+            pause = await loop.drain()
+
     try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(loop.run()) for loop in loops]
-            try:
-                async with asyncio.timeout_at(until):
-                    for loop in loops:
-                        await loop.idle(until)
-            except TimeoutError:
-                pass
-            for task in tasks:
-                task.cancel()
+        async with asyncio.timeout_at(until), asyncio.TaskGroup() as group:
+            for loop in loops:
+                group.create_task(deliver(loop))
+    except TimeoutError:
+        pass
     except BaseExceptionGroup as errors:
         raise errors.exceptions[0] from errors

@@ -13,14 +13,13 @@ from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, Literal
 
-from bridge.delivery.errors import NotTaken
-from bridge.state.queue import LONGEST_RETRY_AFTER, Outcome, Pause
+from bridge.delivery.errors import Cause, SendError
+from bridge.state.queue import LONGEST_RETRY_AFTER, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bridge.delivery.destination import Answer
-    from bridge.delivery.errors import SendError
 
 FIRST_DELAY: Final = 1.0
 LONGEST_DELAY: Final = 300.0
@@ -42,21 +41,21 @@ def check(answer: Answer, peer: str, now: int) -> None:
         now: µs since 1970, for a Retry-After that names a moment.
 
     Raises:
-        NotTaken: the request was not taken.
+        SendError: the request was not taken.
     """
-    status = answer.status
+    status, remedy = answer.status, ""
+    problem = f"answered {_phrase(status)}"
     if 200 <= status < 300:
-        if "html" in answer.headers.get("content-type", "").lower() or answer.body.lstrip()[:1] == b"<":
-            portal = "is there a captive portal or a login page in between, or is the endpoint another one?"
-            raise NotTaken(peer, f"{_phrase(status)} with a web page, which GA4 never does", remedy=portal)
-        return
-    remedy = ""
-    if 300 <= status < 400:
+        if "html" not in answer.headers.get("content-type", "").lower() and answer.body.lstrip()[:1] != b"<":
+            return
+        problem += " with a web page, which GA4 never does"
+        remedy = "is there a captive portal or a login page in between, or is the endpoint another one?"
+    elif 300 <= status < 400:
         remedy = "redirects are not followed: is the endpoint right, or is there a captive portal in between?"
     elif status == HTTPStatus.NOT_FOUND:
         remedy = "is the endpoint right?"
     final = 400 <= status < 500 and status not in _RETRIED
-    raise NotTaken(peer, _phrase(status), final=final, retry_after=retry_after(answer, now), remedy=remedy)
+    raise SendError(peer, Cause(problem, remedy), final=final, retry_after=retry_after(answer, now))
 
 
 def _phrase(status: int) -> str:
@@ -71,21 +70,21 @@ def outcome(error: SendError, ambiguity: Ambiguity) -> Outcome:
 
     One that may have been counted is given up where the operator would rather lose it than count it twice.
     """
-    if isinstance(error, NotTaken) and error.final:
+    if error.final:
         return Outcome.REJECTED
     return Outcome.AMBIGUOUS if error.ambiguous and ambiguity == "drop" else Outcome.RETRY
 
 
-def pause(failures: int, asked: float, uniform: Callable[[float, float], float]) -> Pause:
-    """How long to wait before the next attempt.
+def wait_before(failures: int, asked: float, uniform: Callable[[float, float], float]) -> float:
+    """Seconds to wait before the next attempt.
 
     Args:
-        failures: how many attempts in a row have failed, this one included.
+        failures: how many attempts in a row have failed.
         asked: seconds that the destination asked for.
         uniform: `random.uniform`; full jitter spreads out bridges that failed at the same moment.
     """
     longest = min(LONGEST_DELAY, FIRST_DELAY * 2.0 ** min(failures - 1, 16))
-    return Pause(max(uniform(0.0, longest), min(asked, LONGEST_RETRY_AFTER)), asked > 0)
+    return max(uniform(0.0, longest), asked)
 
 
 def retry_after(answer: Answer, now: int) -> float:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, Self
 import httpx
 
 from bridge.delivery.destination import Answer
-from bridge.delivery.errors import CONNECTION, HOST, PROXY, TLS, DestinationError, Unresolvable
+from bridge.delivery.errors import CONNECTION, HOST, PROXY, TLS, UNRESOLVABLE, DestinationError, SendError
 from bridge.delivery.failures import failure, timed_out
 from bridge.delivery.proxies import proxy_for, shown
 from bridge.secret import MASK, Secret
@@ -185,9 +185,9 @@ class _Way:
             async with asyncio.timeout(seconds):
                 await loop.getaddrinfo(self._host, None)
         except TimeoutError as error:
-            raise Unresolvable(peer, f"no name server answered within {seconds:.3g} s") from error
+            raise SendError(peer, UNRESOLVABLE, f"no name server answered within {seconds:.3g} s") from error
         except (OSError, UnicodeError) as error:
-            raise Unresolvable(peer) from error
+            raise SendError(peer, UNRESOLVABLE) from error
         self._resolved_until = loop.time() + _RESOLVED_SECONDS
 
     def request(

@@ -19,10 +19,11 @@ from bridge.delivery.errors import (
     HOST,
     PHASES,
     PROXY,
+    PROXY_REFUSES,
     TLS,
     DeliveryError,
     DestinationError,
-    ProxyFailed,
+    SendError,
 )
 from bridge.delivery.ga4 import HEADERS
 from bridge.delivery.proxies import proxy_for, shown
@@ -65,7 +66,7 @@ async def examine_route(
         request = Request(Secret(f"{destination.peer}/"), destination.peer, HEADERS, b"", "HEAD")
         answer = await sender.send(request, SEND_SECONDS, seen.add)
         if proxy and answer.status == PROXY_LOGIN:
-            failed = ProxyFailed(destination.peer, "407 Proxy Authentication Required")
+            failed = SendError(destination.peer, PROXY_REFUSES, "407 Proxy Authentication Required")
     except DeliveryError as error:
         failed = error
     whom = "the proxy" if proxy else destination.peer

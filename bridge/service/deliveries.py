@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from bridge.delivery.loop import DeliveryLoop
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection
 
     from bridge.app import Installation
     from bridge.conditions import Conditions
@@ -18,12 +17,10 @@ if TYPE_CHECKING:
 
 GRACE: Final = 1.0
 """Seconds for loops that a new configuration has no more use for: a request that is cut might be sent twice."""
-AFTER_ERROR: Final = 10.0
-"""Seconds before another attempt when the queue itself cannot be used."""
 
 
 class Deliveries:
-    """Keeps a delivery loop going for each destination, whatever happens to it."""
+    """The running delivery loops, each with its task."""
 
     def __init__(self, state: State, conditions: Conditions) -> None:
         self._state = state
@@ -35,46 +32,30 @@ class Deliveries:
         ambiguity = installation.settings.bridge.ambiguous_timeout
         wanted = {(destination, sender, ambiguity) for destination in installation.destinations}
         kept = {loop for loop in self._tasks if (loop.destination, loop.sender, loop.ambiguity) in wanted}
-        await self.stop(self._tasks.keys() - kept, GRACE)
+        await self._end(self._tasks.keys() - kept, GRACE)
         for destination in installation.destinations:
             if all(destination != loop.destination for loop in kept):
                 loop = DeliveryLoop(destination, self._state, sender, self._conditions, ambiguity=ambiguity)
                 name = f"deliver to {destination.name}"
-                self._tasks[loop] = asyncio.get_running_loop().create_task(self._keep_going(loop), name=name)
+                self._tasks[loop] = asyncio.get_running_loop().create_task(loop.run(), name=name)
 
     def wake(self) -> None:
         """There is something new in the queue."""
         for loop in self._tasks:
             loop.wake()
 
-    async def idle(self) -> None:
-        """Wait until everything is delivered, or nothing can be done at the moment."""
-        for loop in self._tasks:
-            await loop.idle()
+    async def end(self, seconds: float) -> None:
+        """Deliver what can be delivered within so many seconds; the rest stays in the queue."""
+        await self._end(self._tasks, seconds)
 
-    async def stop(self, loops: Iterable[DeliveryLoop] | None = None, grace: float = 0.0) -> None:
-        """Stop these loops, or all; what is not delivered stays in the queue.
-
-        Args:
-            loops: all of them where None.
-            grace: seconds to end what is under way.
-        """
-        ending = {loop: self._tasks.pop(loop) for loop in list(self._tasks if loops is None else loops)}
-        with suppress(TimeoutError):
-            async with asyncio.timeout(grace):
-                for loop in ending:
-                    await loop.idle()
-        for task in ending.values():
-            task.cancel()
-        await asyncio.gather(*ending.values(), return_exceptions=True)
-
-    async def _keep_going(self, loop: DeliveryLoop) -> None:
-        about, name = loop.destination.id, loop.destination.name
-        while True:
-            try:
-                await loop.run(
-                    lambda: self._conditions.end("delivery_stopped", "delivery_resumed", about, destination=name)
-                )
-            except Exception as error:  # noqa: BLE001 - whatever it is, the next attempt may succeed
-                self._conditions.failed("delivery_stopped", error, about, destination=name)
-                await asyncio.sleep(AFTER_ERROR)
+    async def _end(self, loops: Collection[DeliveryLoop], seconds: float) -> None:
+        ending = {loop: self._tasks.pop(loop) for loop in tuple(loops)}
+        for loop in ending:
+            loop.end()
+        try:
+            if ending:
+                await asyncio.wait(ending.values(), timeout=seconds)
+        finally:
+            for task in ending.values():
+                task.cancel()
+            await asyncio.gather(*ending.values(), return_exceptions=True)

@@ -64,9 +64,9 @@ async def make_report(collect: Callable[[], Awaitable[ClusterFacts]], state: Sta
     settings = installation.settings
     log_dir = Path(settings.bridge.log_dir)
     async with state.reporting():
-        for left in state.unpublished():
-            json_log.prepare(log_dir, left.events).publish()
-            state.published(left.id)
+        for left, its_events in state.unpublished().items():
+            json_log.prepare(log_dir, its_events).publish()
+            state.published(left)
         facts = await collect()
         client_id = facts.cluster_id or state.client_id()
         report = build_report(facts, state.stanza_totals(), client_id, state.clock.wall(), settings)

@@ -91,7 +91,7 @@ class Service:
                     try:
                         await self._work()
                     finally:
-                        await self._deliveries.stop()
+                        await self._deliveries.end(0.0)
                         with suppress(TimeoutError):
                             async with asyncio.timeout(1.0):
                                 await self._sender.close()
@@ -125,8 +125,8 @@ class Service:
         await self._at_most(reporting, FINISH_SECONDS)
         if reporting.done() and not reporting.cancelled() and (error := reporting.exception()):
             raise error
-        async with _running(self._deliveries.idle()) as flush:
-            await self._at_most(flush, FLUSH_SECONDS)
+        async with _running(self._deliveries.end(FLUSH_SECONDS)) as flush:
+            await self._at_most(flush, FLUSH_SECONDS + 1)
 
     async def _at_most(self, task: asyncio.Task[object], seconds: float) -> None:
         async with _running(self._at_once.wait()) as at_once:

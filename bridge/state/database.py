@@ -12,7 +12,7 @@ import os
 import sqlite3
 import stat
 import time
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from bridge.files import open_own
@@ -23,7 +23,7 @@ from bridge.state.lock import locked, unusable
 from bridge.times import moment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from bridge.times import Clock
@@ -69,9 +69,8 @@ class Database:
         self._look = look
         self._connection: sqlite3.Connection | None = None
         self._inode = -1
-        self._durable = True
 
-    def open(self) -> None:
+    def open(self) -> sqlite3.Connection:
         """Open the file if it is not, and again if another process has replaced it: what is written there now counts.
 
         Raises:
@@ -80,12 +79,13 @@ class Database:
         """
         if self._connection:
             if _inode(self.path) == self._inode:
-                return
+                return self._connection
             log.warning(Line("state_replaced", path=self.path))
             self.close()
-        self._connection = self._looked_at() if self._look else self._opened()
+        with _causes(self.path):
+            self._connection = self._looked_at() if self._look else self._opened()
         self._inode = _inode(self.path)
-        self._durable = True
+        return self._connection
 
     def close(self) -> None:
         """Close the connection; the last one to do so folds the write-ahead log into the file."""
@@ -106,7 +106,7 @@ class Database:
         Raises:
             StateError: the disk is full, another process is in the way, the file cannot be used.
         """
-        return self._run(work, "BEGIN IMMEDIATE", durable=durable)
+        return self._run(work, f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}", "BEGIN IMMEDIATE")
 
     def read(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
         """Run `work` on one consistent state of the file.
@@ -114,7 +114,7 @@ class Database:
         Raises:
             StateError: the file cannot be used.
         """
-        return self._run(work, "BEGIN", durable=self._durable)
+        return self._run(work, "BEGIN")
 
     def shrink(self, pages: int) -> None:
         """Give up to so many free pages back to the disk; a failure here shows itself again where it matters."""
@@ -123,71 +123,49 @@ class Database:
                 # Only a script runs this pragma to its end; `execute` would free a single page.
                 self._connection.executescript(f"PRAGMA incremental_vacuum({pages});")
 
-    def _run(self, work: Callable[[sqlite3.Connection], _T], begin: str, *, durable: bool) -> _T:
-        try:
-            return self._once(work, begin, durable=durable)
-        except StateDamaged:
-            if self._look:
-                raise
-            self.close()  # opened again it is checked, and set aside
-            return self._once(work, begin, durable=durable)
-
-    def _once(self, work: Callable[[sqlite3.Connection], _T], begin: str, *, durable: bool) -> _T:
-        if self._connection is None:
-            self.open()
-        connection = self._connection
-        assert connection
-        try:
-            if durable is not self._durable:
-                connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
-                self._durable = durable
-            connection.execute(begin)
-            result = work(connection)
-            connection.execute("COMMIT")
-        except sqlite3.Error as error:
-            _roll_back(connection)
-            raise self._by_cause(error) from error
-        except BaseException:
-            _roll_back(connection)
-            raise
-        return result
-
-    def _looked_at(self) -> sqlite3.Connection:
-        try:
-            if not self.path.exists():
-                raise NoState(f"there is no {self.path}", "no report was ever made, or bridge.state_dir is another one")
-        except OSError as error:
-            raise unusable(self.path, error.strerror) from error
-        # Without a write-ahead log nobody has the file open, and SQLite can be kept from making files beside it.
-        alone = not self.path.with_name(f"{FILE_NAME}-wal").exists()
-        uri = f"{self.path.absolute().as_uri()}?mode=ro{'&immutable=1' if alone else ''}"
-        try:
-            connection = sqlite3.connect(uri, uri=True, timeout=1.0, isolation_level=None)
-            if not schema.is_current(connection):  # of an older release, or empty: seen as it will be
-                connection = _copy(connection)
-                schema.prepare(connection)
-        except sqlite3.Error as error:
-            raise self._by_cause(error) from error
-        return connection
-
     def check(self) -> None:
         """Read all of the file, for as long as `CHECK_SECONDS`.
 
         Raises:
             StateDamaged: it is corrupt.
         """
-        self.open()
-        assert self._connection
+        connection = self.open()
+        with _causes(self.path):
+            _check(connection, self.path)
+
+    def _run(self, work: Callable[[sqlite3.Connection], _T], *begin: str) -> _T:
         try:
-            _check(self._connection, self.path)
-        except sqlite3.Error as error:
-            raise self._by_cause(error) from error
+            return self._once(work, *begin)
+        except StateDamaged:
+            if self._look:
+                raise
+            self.close()  # opened again it is checked, and set aside
+            return self._once(work, *begin)
+
+    def _once(self, work: Callable[[sqlite3.Connection], _T], *begin: str) -> _T:
+        connection = self._connection or self.open()
+        with _causes(self.path), connection:  # which commits, or rolls back
+            for statement in begin:
+                connection.execute(statement)
+            return work(connection)
+
+    def _looked_at(self) -> sqlite3.Connection:
+        if not self.path.exists():
+            raise NoState(f"there is no {self.path}", "no report was ever made, or bridge.state_dir is another one")
+        # Without a write-ahead log nobody has the file open, and SQLite can be kept from making files beside it.
+        alone = not self.path.with_name(f"{FILE_NAME}-wal").exists()
+        uri = f"{self.path.absolute().as_uri()}?mode=ro{'&immutable=1' if alone else ''}"
+        connection = sqlite3.connect(uri, uri=True, timeout=1.0, isolation_level=None)
+        if not schema.is_current(connection):  # of an older release, or empty: seen as it will be
+            copy = sqlite3.connect(":memory:", isolation_level=None)
+            with closing(connection):
+                connection.backup(copy)
+            schema.prepare(copy)
+            return copy
+        return connection
 
     def _opened(self) -> sqlite3.Connection:
-        try:
-            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        except OSError as error:
-            raise unusable(self.path, error.strerror) from error
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         # Creating, checking and setting aside are done by one process at a time.
         with locked(self.path.with_name("store.lock"), BUSY_SECONDS):
             try:
@@ -196,21 +174,17 @@ class Database:
                 return self._set_aside(error)
 
     def _checked(self) -> sqlite3.Connection:
-        connection: sqlite3.Connection | None = None
+        self._create()
+        connection = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None)
         try:
-            self._create()
-            connection = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None)
-            schema.prepare(connection)
-            for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
-                connection.execute(f"PRAGMA {pragma}")
-            connection.execute(f"PRAGMA journal_size_limit = {_WAL_BYTES}")
-            _check(connection, self.path)
-        except (OSError, sqlite3.Error, StateError) as error:
-            if connection:
-                connection.close()
-            if isinstance(error, OSError):
-                raise unusable(self.path, error.strerror) from error
-            raise self._by_cause(error) if isinstance(error, sqlite3.Error) else error from error
+            with _causes(self.path):
+                schema.prepare(connection)
+                for pragma in ("journal_mode = WAL", "foreign_keys = ON", f"journal_size_limit = {_WAL_BYTES}"):
+                    connection.execute(f"PRAGMA {pragma}")
+                _check(connection, self.path)
+        except StateError:
+            connection.close()
+            raise
         return connection
 
     def _create(self) -> None:
@@ -230,12 +204,9 @@ class Database:
         kept = _salvage(self.path)
         suffix = f".damaged-{moment(self._clock.wall())}-{self._clock.elapsed()}".replace(":", "")
         aside = self.path.with_name(FILE_NAME + suffix)
-        try:
-            for side in ("-wal", "-shm", ""):
-                with suppress(FileNotFoundError):
-                    self.path.with_name(FILE_NAME + side).rename(f"{aside}{side}")
-        except OSError as error:
-            raise unusable(self.path, error.strerror) from error
+        for side in ("-wal", "-shm", ""):
+            with suppress(FileNotFoundError):
+                self.path.with_name(FILE_NAME + side).rename(f"{aside}{side}")
         log.warning(
             Line(
                 "state_set_aside",
@@ -248,24 +219,33 @@ class Database:
         )
         connection = self._checked()
         with connection:
+            connection.execute("BEGIN")
             for table, rows in kept.items():
                 places = ", ".join("?" * len(rows[0]))
                 connection.executemany(f"INSERT INTO {table} VALUES ({places})", rows)  # noqa: S608 - our own names
         return connection
 
-    def _by_cause(self, error: sqlite3.Error) -> Exception:
-        """SQLite's errors by their cause. Source: sqlite.org/rescode.html."""
+
+@contextmanager
+def _causes(path: Path) -> Iterator[None]:
+    """Raise SQLite's and the system's errors by their cause. Source: sqlite.org/rescode.html."""
+    try:
+        yield
+    except OSError as error:
+        raise unusable(path, error.strerror) from error
+    except sqlite3.Error as error:
         code = getattr(error, "sqlite_errorcode", -1) & 0xFF
         if code == sqlite3.SQLITE_FULL:
-            return StateFull(f"the disk has no room for {self.path}; nothing was changed", "free some space")
+            full = f"the disk has no room for {path}; nothing was changed"
+            raise StateFull(full, "free some space") from error
         if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
-            held = f"another process has held {self.path} for {BUSY_SECONDS:g} s"
-            return StateBusy(held, "is one of them stuck?")
+            held = f"another process has held {path} for {BUSY_SECONDS:g} s"
+            raise StateBusy(held, "is one of them stuck?") from error
         if code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
-            return StateDamaged(f"{self.path}: {error}", _ASIDE)
+            raise StateDamaged(f"{path}: {error}", _ASIDE) from error
         if code in _UNUSABLE:
-            return unusable(self.path, f"{error} ({error.sqlite_errorname})")
-        return error  # a mistake of ours, not of the file
+            raise unusable(path, f"{error} ({error.sqlite_errorname})") from error
+        raise  # a mistake of ours, not of the file
 
 
 def _check(connection: sqlite3.Connection, path: Path) -> None:
@@ -284,7 +264,7 @@ def _check(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def _salvage(path: Path) -> dict[str, list[tuple[object, ...]]]:
-    """What GA4 and the increments need from a damaged file, where it can be read: the Client ID and the totals."""
+    """What GA4 and the increments need from a damaged file of any format, where it can be read."""
     kept: dict[str, list[tuple[object, ...]]] = {}
     queries = {
         "meta": "SELECT key, value FROM meta WHERE key = 'client_id'",
@@ -298,20 +278,8 @@ def _salvage(path: Path) -> dict[str, list[tuple[object, ...]]]:
     return kept
 
 
-def _copy(connection: sqlite3.Connection) -> sqlite3.Connection:
-    copy = sqlite3.connect(":memory:", isolation_level=None)
-    with closing(connection):
-        connection.backup(copy)
-    return copy
-
-
 def _inode(path: Path) -> int:
     try:
         return path.stat().st_ino
     except OSError:
         return -1
-
-
-def _roll_back(connection: sqlite3.Connection) -> None:
-    with suppress(sqlite3.Error):  # SQLite has rolled back already after the worst errors
-        connection.execute("ROLLBACK")

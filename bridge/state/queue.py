@@ -92,12 +92,13 @@ class Settled(NamedTuple):
     error: str | None = None
 
 
-class Pause(NamedTuple):
-    """How long a destination is left alone after a failure."""
+class Standing(NamedTuple):
+    """How a destination has behaved."""
 
-    seconds: float
-    asked: bool = False
-    """Whether the destination asked for it, so that every process has to respect it."""
+    failures: int = 0
+    """Attempts in a row that have failed."""
+    asked: float = 0.0
+    """Seconds for which it has asked to be left alone from now on; every process respects that."""
 
 
 class Queue:
@@ -106,10 +107,6 @@ class Queue:
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
-
-    def now(self) -> int:
-        """The time of day, µs since 1970."""
-        return self._clock.wall()
 
     def take(self, destination: str, limit: int) -> tuple[Queued, ...]:
         """Up to `limit` batches to send next: the least often tried first, then the oldest.
@@ -137,37 +134,31 @@ class Queue:
 
         return self._database.write(work, durable=False)
 
-    def waits(self, destination: str) -> bool:
-        """Whether a destination has anything to get, of published reports."""
-        query = """
-            SELECT EXISTS (SELECT 1 FROM queue WHERE destination = (SELECT id FROM destinations WHERE key = ?)
-            AND report NOT IN (SELECT id FROM reports WHERE published_at IS NULL))
-        """
-        return bool(self._database.read(lambda connection: connection.execute(query, (destination,)).fetchone()[0]))
-
-    def not_before(self, destination: str) -> int:
-        """Until when a destination asked to be left alone, µs since 1970; 0 where it did not."""
-        query = "SELECT not_before FROM destinations WHERE key = ?"
+    def standing(self, destination: str) -> Standing:
+        """How a destination has behaved in its last attempts."""
+        query = "SELECT failures, COALESCE(not_before, 0) FROM destinations WHERE key = ?"
         row = self._database.read(lambda connection: connection.execute(query, (destination,)).fetchone())
-        until = int(row[0] or 0) if row else 0
+        failures, not_before = row or (0, 0)
+        asked = (not_before - self._clock.wall()) / MICROSECONDS
         # The wall clock may have jumped back since: nobody is made to wait longer than anybody could have asked.
-        return until if until <= self.now() + LONGEST_RETRY_AFTER * MICROSECONDS else 0
-
-    def failures(self, destination: str) -> int:
-        """How many attempts in a row have failed; 0 while deliveries succeed."""
-        query = "SELECT failures FROM destinations WHERE key = ?"
-        row = self._database.read(lambda connection: connection.execute(query, (destination,)).fetchone())
-        return int(row[0]) if row else 0
+        return Standing(failures, asked if 0 < asked <= LONGEST_RETRY_AFTER else 0.0)
 
     def settle(
-        self, destination: str, settled: Sequence[Settled], *, pause: Pause | None = None, durable: bool = True
+        self,
+        destination: str,
+        settled: Sequence[Settled],
+        *,
+        wait: float | None = None,
+        asked: float = 0.0,
+        durable: bool = True,
     ) -> None:
         """Record what became of batches.
 
         Args:
             destination: `Target.id`.
             settled: any part of what was taken.
-            pause: until the next attempt, where something has to be tried again.
+            wait: seconds until the next attempt, where something has to be tried again.
+            asked: seconds that the destination itself asked for.
             durable: False where a power failure may undo it; those batches would be sent again.
         """
         now = self._clock.wall()
@@ -176,15 +167,13 @@ class Queue:
             row = connection.execute("SELECT id FROM destinations WHERE key = ?", (destination,)).fetchone()
             if row is None:  # the file was replaced meanwhile
                 return
-            for one in settled:
-                if one.outcome is Outcome.RETRY:
-                    connection.execute("UPDATE queue SET attempts = attempts + 1 WHERE id = ?", (one.batch.id,))
-                    connection.execute(
-                        "UPDATE outcomes SET error = ? WHERE report = ? AND destination = ?",
-                        (one.error, one.batch.report, row[0]),
-                    )
-            _finish(connection, row[0], [one for one in settled if one.outcome is not Outcome.RETRY], now)
-            _mark(connection, row[0], settled, pause, now)
+            _settle(connection, row[0], settled, now)
+            if wait is not None:
+                retry_at, not_before = (now + int(seconds * MICROSECONDS) for seconds in (wait, asked))
+                connection.execute(
+                    "UPDATE destinations SET failures = failures + 1, retry_at = ?, not_before = ? WHERE id = ?",
+                    (retry_at, not_before if asked else None, row[0]),
+                )
 
         self._database.write(work, durable=durable)
 
@@ -211,6 +200,10 @@ def age_values(clock: Clock, seconds: float) -> dict[str, object]:
     return {"wall": clock.wall() - limit, "elapsed": clock.elapsed() - limit, "boot": clock.boot}
 
 
+_GivenUp = tuple[int, int, int, int, int, Outcome]
+"""The destination; id, report, first and events of the batch; why."""
+
+
 def drop_expired(connection: sqlite3.Connection, clock: Clock) -> None:
     """Give up what GA4 would put at the wrong time."""
     expired = connection.execute(
@@ -220,42 +213,42 @@ def drop_expired(connection: sqlite3.Connection, clock: Clock) -> None:
         )
         """,
         age_values(clock, AGE_SECONDS),
-    ).fetchall()
-    _give_up(connection, [(*row, Outcome.EXPIRED) for row in expired], clock.wall())
+    )
+    _give_up(connection, [(*row, Outcome.EXPIRED) for row in expired], clock)
 
 
 def drop_beyond(connection: sqlite3.Connection, bounds: Bounds, clock: Clock) -> None:
     """Give up the oldest batches, whosever they are, until the queue is within its bounds."""
     batches, size = connection.execute("SELECT COUNT(*), COALESCE(SUM(size), 0) FROM queue").fetchone()
-    if batches <= bounds.batches and size <= bounds.bytes:
-        return
-    beyond = []
-    for *row, row_size in connection.execute(
-        "SELECT destination, id, report, first, events, size FROM queue ORDER BY id"
-    ):
-        if batches <= bounds.batches and size <= bounds.bytes:
-            break
+    beyond: list[_GivenUp] = []
+    oldest = connection.execute("SELECT destination, id, report, first, events, size FROM queue ORDER BY id")
+    while batches > bounds.batches or size > bounds.bytes:
+        *row, row_size = next(oldest)
         beyond.append((*row, Outcome.TOO_MANY if batches > bounds.batches else Outcome.TOO_LARGE))
         batches -= 1
         size -= row_size
-    _give_up(connection, beyond, clock.wall())
+    _give_up(connection, beyond, clock)
 
 
-def _give_up(connection: sqlite3.Connection, rows: Sequence[tuple[int, int, int, int, int, Outcome]], now: int) -> None:
+def _give_up(connection: sqlite3.Connection, rows: Sequence[_GivenUp], clock: Clock) -> None:
     by_destination: dict[int, list[Settled]] = {}
     for destination, number, report, first, events, outcome in rows:
         settled = Settled(Queued(number, report, first, events, b""), outcome, f"given up: {outcome}")
         by_destination.setdefault(destination, []).append(settled)
     for destination, all_settled in by_destination.items():
-        _finish(connection, destination, all_settled, now)
-        _mark(connection, destination, all_settled, None, now)
+        _settle(connection, destination, all_settled, clock.wall())
 
 
-def _finish(connection: sqlite3.Connection, destination: int, settled: Sequence[Settled], now: int) -> None:
-    """Take batches out of the queue, and count them for their report and their destination."""
+def _settle(connection: sqlite3.Connection, destination: int, settled: Sequence[Settled], now: int) -> None:
+    """Take batches out of the queue, count them for their report and destination, and keep the last failure."""
     counters: Counter[Outcome] = Counter()
-    for one in settled:
-        batch, outcome = one.batch, one.outcome
+    for batch, outcome, error in settled:
+        if outcome is Outcome.RETRY:
+            connection.execute("UPDATE queue SET attempts = attempts + 1 WHERE id = ?", (batch.id,))
+            connection.execute(
+                "UPDATE outcomes SET error = ? WHERE report = ? AND destination = ?", (error, batch.report, destination)
+            )
+            continue
         if not connection.execute("DELETE FROM queue WHERE id = ?", (batch.id,)).rowcount:
             continue  # the file was replaced meanwhile
         counters[outcome] += batch.events
@@ -266,12 +259,12 @@ def _finish(connection: sqlite3.Connection, destination: int, settled: Sequence[
             error = COALESCE(:error, CASE WHEN delivered + :more < events THEN error END)
             WHERE report = :report AND destination = :destination
             """,  # noqa: S608 - our own names
-            {"more": batch.events, "now": now, "error": one.error, "report": batch.report, "destination": destination},
+            {"more": batch.events, "now": now, "error": error, "report": batch.report, "destination": destination},
         )
         if outcome is Outcome.REJECTED:
             connection.execute(
                 "INSERT INTO dead_letters (report, destination, first, events, reason, at) VALUES (?, ?, ?, ?, ?, ?)",
-                (batch.report, destination, batch.first, batch.events, one.error, now),
+                (batch.report, destination, batch.first, batch.events, error, now),
             )
     connection.executemany(
         """
@@ -280,26 +273,14 @@ def _finish(connection: sqlite3.Connection, destination: int, settled: Sequence[
         """,
         [(destination, outcome, events, now) for outcome, events in counters.items()],
     )
-
-
-def _mark(
-    connection: sqlite3.Connection, destination: int, settled: Sequence[Settled], pause: Pause | None, now: int
-) -> None:
-    """Keep the destination's last failure until a delivery succeeds, for `status` and for other processes."""
     if any(one.outcome is Outcome.DELIVERED for one in settled):
-        connection.execute(
-            """
-            UPDATE destinations SET failing_since = NULL, failures = 0, retry_at = NULL, not_before = NULL WHERE id = ?
-            """,
-            (destination,),
-        )
-    errors = [one.error for one in settled if one.error]
-    if errors:
-        until = now + int(pause.seconds * MICROSECONDS) if pause else None
+        ended = "failing_since = NULL, failures = 0, retry_at = NULL, not_before = NULL"
+        connection.execute(f"UPDATE destinations SET {ended} WHERE id = ?", (destination,))  # noqa: S608 - our own names
+    if errors := [one.error for one in settled if one.error]:
         connection.execute(
             """
             UPDATE destinations SET error = ?, error_at = ?, failing_since = COALESCE(failing_since, ?),
-            failures = failures + ?, retry_at = ?, not_before = ? WHERE id = ?
+            retry_at = NULL, not_before = NULL WHERE id = ?
             """,
-            (errors[-1], now, now, pause is not None, until, until if pause and pause.asked else None, destination),
+            (errors[-1], now, now, destination),
         )

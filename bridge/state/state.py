@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import zlib
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from secrets import randbelow
 from typing import TYPE_CHECKING, Final, Self
 
@@ -43,14 +42,6 @@ _REPORTING_SECONDS: Final = 60.0
 _PAGES_GIVEN_BACK: Final = 2_000
 """Free pages (4 KiB) per report that the file shrinks by, after an outage that made it large."""
 _NOT_A_MEMBER: Final = "no node of the cluster sees it any more"
-
-
-@dataclass(frozen=True, slots=True)
-class Unpublished:
-    """A report that is safe in the queue, and whose JSON log may be missing."""
-
-    id: int
-    events: tuple[Event, ...]
 
 
 class State:
@@ -197,11 +188,14 @@ class State:
             self.database.write(lambda connection: connection.execute(query, (self.clock.wall(), number)).rowcount)
         )
 
-    def unpublished(self) -> tuple[Unpublished, ...]:
-        """Reports that a crash left between `add` and `published`, oldest first; read inside `reporting`."""
+    def unpublished(self) -> Mapping[int, tuple[Event, ...]]:
+        """Events of the reports that a crash left between `add` and `published`, by id, oldest first.
+
+        They are safe in the queue, and their JSON log may be missing; read inside `reporting`.
+        """
         query = "SELECT id, body FROM reports WHERE published_at IS NULL ORDER BY id"
         rows = self.database.read(lambda connection: connection.execute(query).fetchall())
-        return tuple(Unpublished(number, _unpacked(body)) for number, body in rows)
+        return {number: _unpacked(body) for number, body in rows}
 
     # what there is to show
 

@@ -70,8 +70,14 @@ class DestinationStatus:
 
     id: str
     name: str
-    configured: bool = True
-    """Whether the configuration has it now."""
+    failing_since: int | None = None
+    """Set from the first failure until a delivery succeeds; refused and given-up events are failures, too."""
+    failures: int = 0
+    """Attempts in a row that have to be made again."""
+    error: str | None = None
+    """The last failure, also when it is over."""
+    error_at: int | None = None
+    retry_at: int | None = None
     queued_batches: int = 0
     queued_events: int = 0
     queued_bytes: int = 0
@@ -81,14 +87,8 @@ class DestinationStatus:
     """Events by what became of them, over all time; the keys are those of `Outcome` but RETRY."""
     last_at: Mapping[str, int] = field(default_factory=dict)
     """When that happened last, by the same keys."""
-    failing_since: int | None = None
-    """Set from the first failure until a delivery succeeds; refused and given-up events are failures, too."""
-    failures: int = 0
-    """Attempts in a row that have to be made again."""
-    error: str | None = None
-    """The last failure, also when it is over."""
-    error_at: int | None = None
-    retry_at: int | None = None
+    configured: bool = True
+    """Whether the configuration has it now."""
 
     @property
     def delivered(self) -> int:
@@ -223,15 +223,15 @@ def read_reports(connection: sqlite3.Connection, which: str, value: int) -> tupl
     return tuple(
         ReportStatus(
             number,
-            collected_at,
-            published_at,
+            at,
+            published,
             client_id,
             events,
             tuple(json.loads(nodes)),
             _notes(notes),
             _deliveries(connection, number),
         )
-        for number, collected_at, published_at, client_id, events, nodes, notes in rows
+        for number, at, published, client_id, events, nodes, notes in rows
     )
 
 
@@ -282,39 +282,18 @@ def _in_order(
 
 
 def _destinations(connection: sqlite3.Connection) -> Iterator[DestinationStatus]:
-    waiting = {
-        key: rest
-        for key, *rest in connection.execute(
-            """
-            SELECT destination, batches, counts.events, bytes, collected_at FROM (
-              SELECT destination, COUNT(*) AS batches, SUM(events) AS events, SUM(size) AS bytes, MIN(report) AS oldest
-              FROM queue INDEXED BY queue_counts GROUP BY destination
-            ) AS counts JOIN reports ON reports.id = oldest
-            """
-        )
-    }
-    counters: dict[int, dict[str, int]] = {}
-    last_at: dict[int, dict[str, int]] = {}
-    for key, outcome, events, last in connection.execute("SELECT destination, outcome, events, last_at FROM counters"):
-        counters.setdefault(key, {})[outcome] = events
-        last_at.setdefault(key, {})[outcome] = last
     rows = connection.execute(
-        "SELECT id, key, name, failing_since, failures, error, error_at, retry_at FROM destinations ORDER BY id"
+        """
+        SELECT key, name, failing_since, failures, error, error_at, retry_at,
+        COALESCE(batches, 0), COALESCE(waiting.events, 0), COALESCE(bytes, 0), collected_at,
+        (SELECT json_group_object(outcome, events) FROM counters WHERE destination = destinations.id),
+        (SELECT json_group_object(outcome, last_at) FROM counters WHERE destination = destinations.id)
+        FROM destinations LEFT JOIN (
+          SELECT destination, COUNT(*) AS batches, SUM(events) AS events, SUM(size) AS bytes, MIN(report) AS oldest
+          FROM queue INDEXED BY queue_counts GROUP BY destination
+        ) AS waiting ON waiting.destination = destinations.id LEFT JOIN reports ON reports.id = oldest
+        ORDER BY destinations.id
+        """
     )
-    for key, identity, name, failing_since, failures, error, error_at, retry_at in rows:
-        batches, events, size, oldest = waiting.get(key, (0, 0, 0, None))
-        yield DestinationStatus(
-            id=identity,
-            name=name,
-            queued_batches=batches,
-            queued_events=events,
-            queued_bytes=size,
-            oldest=oldest,
-            counters=counters.get(key, {}),
-            last_at=last_at.get(key, {}),
-            failing_since=failing_since,
-            failures=failures,
-            error=error,
-            error_at=error_at,
-            retry_at=retry_at,
-        )
+    for *fields, counters, last_at in rows:
+        yield replace(DestinationStatus(*fields), counters=json.loads(counters), last_at=json.loads(last_at))

@@ -82,9 +82,9 @@ async def make_report(store: State, place: Place, url: str, tag: str) -> None:
     """Collect, keep, publish: as the service does it."""
     to = [destination(url, "G-AAAA"), destination(url, "G-BBBB")]
     async with store.reporting():
-        for left in store.unpublished():
-            prepare(place.logs, left.events).publish()
-            store.published(left.id)
+        for left, its_events in store.unpublished().items():
+            prepare(place.logs, its_events).publish()
+            store.published(left)
         previous, current = store.stanza_totals(), {NODE: {"xmppMessageSent": counter()}}
         (stanzas,) = stanza_counts(previous, current)
         events = [Event("module_with_opt", {"module": f"{tag}.{number}"}) for number in range(EVENTS)]

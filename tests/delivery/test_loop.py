@@ -424,19 +424,34 @@ async def test_no_log_line_outcome_or_file_has_the_secret_at_any_level(
         assert SECRET.encode() not in path.read_bytes()
 
 
-async def test_what_is_sent_again_after_a_pause_is_not_taken_for_idle(store: State) -> None:
-    async with Emulator(fail="503*1; slow=0.3*1") as emulator, Sender() as sender:
+async def test_told_to_end_it_finishes_what_is_queued_and_waits_for_no_pause(store: State) -> None:
+    async with Emulator(fail="slow=0.3*1; 503*1") as emulator, Sender() as sender:
         to = destination(emulator.url)
-        keep(store, report(3), [to])
+        loop = DeliveryLoop(to, store, sender, Conditions(), uniform=lambda _low, _high: 60.0)
+        async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+            running = group.create_task(loop.run())
+            await asyncio.sleep(0)
+            keep(store, report(3), [to])
+            loop.wake()
+            await until(lambda: len(emulator.requests) == 1)
+            keep(store, report(3, tag="y"), [to])
+            loop.end()
+            await running
+        assert len(emulator.requests) == 2
+        assert arrived(emulator) == once(3, "x")
+        (after,) = store.status().destinations
+        assert (after.queued_events, round(((after.retry_at or 0) - store.clock.wall()) / 1e6)) == (3, 60)
+
+
+async def test_woken_it_sends_what_is_new_and_tries_again_by_itself(store: State) -> None:
+    async with Emulator(fail="503*1") as emulator, Sender() as sender:
+        to = destination(emulator.url)
         loop = DeliveryLoop(to, store, sender, Conditions(), uniform=lambda _low, _high: 0.1)
-        running = asyncio.get_running_loop().create_task(loop.run())
-        try:
-            await loop.idle()
-            assert len(emulator.requests) == 1
-            await until(lambda: len(emulator.requests) == 2)
-            await loop.idle()
-            assert arrived(emulator) == once(3, "x")
-            assert not store.queue.waits(to.id)
-        finally:
-            running.cancel()
-            await asyncio.wait({running})
+        async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+            group.create_task(loop.run())
+            for tag, requests in (("x", 2), ("y", 3)):
+                keep(store, report(3, tag=tag), [to])
+                loop.wake()
+                await until(lambda requests=requests: len(emulator.requests) == requests)
+            loop.end()
+        assert arrived(emulator) == once(3, "x", "y")

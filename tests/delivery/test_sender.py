@@ -64,7 +64,6 @@ def test_every_exception_of_httpx_is_told_as_one_of_ours_without_its_text() -> N
     assert len(kinds) > 15
     for kind in kinds:
         told = failure(kind(f"https://host/?api_secret={SECRET}"), "https://host", sent=True)
-        assert type(told) in every(errors.SendError), kind
         if kind is not httpx.ProxyError:
             assert SECRET not in str(told)
         assert "https://host " in str(told)
@@ -105,20 +104,20 @@ async def test_redirects_are_answers_and_not_followed(sender: Sender) -> None:
 
 
 async def test_a_refused_connection(sender: Sender) -> None:
-    with pytest.raises(errors.ConnectionRefused, match=r"connection refused.*firewall") as caught:
+    with pytest.raises(errors.SendError, match=r"connection refused.*firewall") as caught:
         await sender.send(request(f"http://127.0.0.1:{unused_port()}/x"), 5)
     assert not caught.value.ambiguous
 
 
 async def test_a_name_without_address(sender: Sender) -> None:
-    with pytest.raises(errors.Unresolvable, match=r"http://nowhere\.invalid does not resolve.*DNS") as caught:
+    with pytest.raises(errors.SendError, match=r"http://nowhere\.invalid does not resolve.*DNS") as caught:
         await sender.send(request("http://nowhere.invalid/x"), 5)
     assert not caught.value.ambiguous
 
 
 async def test_a_server_that_never_answers_is_ambiguous(sender: Sender) -> None:
     async with tcp_server(hanging) as server:
-        with pytest.raises(errors.AnswerTimeout, match=r"did not answer in time: 0\.3 s") as caught:
+        with pytest.raises(errors.SendError, match=r"did not answer in time: 0\.3 s") as caught:
             await sender.send(request(server.url), 0.3)
     assert caught.value.ambiguous
 
@@ -143,7 +142,7 @@ async def test_a_tls_handshake_that_hangs_is_no_ambiguity(sender: Sender) -> Non
         await asyncio.sleep(3600)
 
     async with tcp_server(silent) as server:
-        with pytest.raises(errors.ConnectTimeout) as caught:
+        with pytest.raises(errors.SendError, match="did not accept a connection in time") as caught:
             await sender.send(request(server.url.replace("http:", "https:")), 0.3)
     assert not caught.value.ambiguous
 
@@ -151,7 +150,7 @@ async def test_a_tls_handshake_that_hangs_is_no_ambiguity(sender: Sender) -> Non
 @pytest.mark.parametrize("part", [b"", b"HTTP/1.1 20", b"HTTP/1.1 204 No Content\r\nDate: "])
 async def test_a_connection_cut_before_the_whole_head_is_ambiguous(sender: Sender, part: bytes) -> None:
     async with tcp_server(answering(part)) as server:
-        with pytest.raises(errors.ConnectionLost, match="closed the connection before it answered") as caught:
+        with pytest.raises(errors.SendError, match="closed the connection before it answered") as caught:
             await sender.send(request(server.url), 5)
     assert caught.value.ambiguous
 
@@ -162,7 +161,7 @@ async def test_a_connection_reset_in_the_middle_of_a_large_request_is_not(sender
         writer.transport.abort()
 
     async with tcp_server(handle) as server:
-        with pytest.raises(errors.ConnectionLost) as caught:
+        with pytest.raises(errors.SendError, match="closed the connection before it answered") as caught:
             await sender.send(request(server.url, b"x" * 30_000_000), 5)
     assert not caught.value.ambiguous
 
@@ -187,13 +186,13 @@ async def test_an_endless_body_is_not_read_to_its_end(sender: Sender) -> None:
 
 async def test_what_is_no_http(sender: Sender) -> None:
     async with tcp_server(answering(b"220 mail.example ESMTP\r\n\r\n")) as server:
-        with pytest.raises(errors.NotHttp, match="not HTTP"):
+        with pytest.raises(errors.SendError, match="not HTTP"):
             await sender.send(request(server.url), 5)
 
 
 async def test_a_certificate_of_an_unknown_ca_is_refused_and_named(sender: Sender, ca: tuple[trustme.CA, Path]) -> None:
     async with tcp_server(answering(OK), server_side(ca[0])) as server:
-        with pytest.raises(errors.CertificateRefused, match=r"signed by an unknown CA.*bridge\.ca_file") as caught:
+        with pytest.raises(errors.SendError, match=r"signed by an unknown CA.*bridge\.ca_file") as caught:
             await sender.send(request(server.url.replace("http:", "https:")), 5)
         assert not caught.value.ambiguous
         assert server.requests == []
@@ -247,14 +246,14 @@ async def test_an_expired_certificate_is_named(ca: tuple[trustme.CA, Path]) -> N
     past = datetime.datetime(2001, 1, 1, tzinfo=datetime.UTC)
     context = server_side(ca[0], not_before=past, not_after=past + datetime.timedelta(days=1))
     async with Sender(ca_file=ca[1]) as sender, tcp_server(answering(OK), context) as server:
-        with pytest.raises(errors.CertificateRefused, match=r"not trusted: expired; check the clock"):
+        with pytest.raises(errors.SendError, match=r"not trusted: expired; check the clock"):
             await sender.send(request(server.url.replace("http:", "https:")), 5)
 
 
 async def test_a_certificate_of_another_host_is_named(ca: tuple[trustme.CA, Path]) -> None:
     context = server_side(ca[0], "other.example")
     async with Sender(ca_file=ca[1]) as sender, tcp_server(answering(OK), context) as server:
-        with pytest.raises(errors.CertificateRefused, match="made for another"):
+        with pytest.raises(errors.SendError, match="made for another"):
             await sender.send(request(server.url.replace("http:", "https:")), 5)
 
 
@@ -266,7 +265,7 @@ async def test_a_server_without_tls_is_named(sender: Sender, answer: bytes) -> N
         await writer.drain()
 
     async with tcp_server(handle) as server:
-        with pytest.raises(errors.TlsFailed, match="does not speak TLS as expected") as caught:
+        with pytest.raises(errors.SendError, match="does not speak TLS as expected") as caught:
             await sender.send(request(server.url.replace("http:", "https:")), 5)
     assert not caught.value.ambiguous
 
@@ -299,7 +298,7 @@ async def test_an_http_proxy_carries_a_request_to_its_destination() -> None:
 async def test_a_proxy_that_refuses_is_named_without_its_password() -> None:
     refusing = answering(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
     async with tcp_server(refusing) as proxy, Sender(proxy=with_password(proxy)) as sender:
-        with pytest.raises(errors.ProxyFailed, match=r"407 Proxy Authentication Required.*password") as caught:
+        with pytest.raises(errors.SendError, match=r"407 Proxy Authentication Required.*password") as caught:
             await sender.send(request("https://ga4.invalid/mp/collect"), 5)
     assert not caught.value.ambiguous
     assert f"through proxy 127.0.0.1:{proxy.port}" in str(caught.value)
@@ -309,14 +308,14 @@ async def test_a_proxy_that_refuses_is_named_without_its_password() -> None:
 async def test_a_proxy_that_is_not_there_is_named() -> None:
     async with Sender(environ={"HTTPS_PROXY": f"http://127.0.0.1:{unused_port()}"}) as sender:
         with pytest.raises(
-            errors.ConnectionRefused, match=r"ga4\.invalid \(through proxy 127\.0\.0\.1:\d+\) cannot be connected"
+            errors.SendError, match=r"ga4\.invalid \(through proxy 127\.0\.0\.1:\d+\) cannot be connected"
         ):
             await sender.send(request("https://ga4.invalid/mp/collect"), 5)
 
 
 async def test_a_proxy_that_hangs_is_no_ambiguity() -> None:
     async with tcp_server(hanging) as proxy, Sender(proxy=Secret(f"http://127.0.0.1:{proxy.port}")) as sender:
-        with pytest.raises(errors.ConnectTimeout) as caught:
+        with pytest.raises(errors.SendError, match="did not accept a connection in time") as caught:
             await sender.send(request("https://ga4.invalid/mp/collect"), 0.3)
         assert not caught.value.ambiguous
 
@@ -426,7 +425,7 @@ async def test_no_logger_says_the_secret_at_any_level(
                 await sender.send(request(server.url), 5)
         assert SECRET not in _traceback(caught.value)
     async with tcp_server(answering(OK), server_side(ca[0])) as server:
-        with pytest.raises(errors.CertificateRefused) as caught:
+        with pytest.raises(errors.SendError, match="certificate that is not trusted") as caught:
             await sender.send(request(server.url.replace("http:", "https:")), 5)
     assert SECRET not in _traceback(caught.value)
     assert "api_secret=********" in caplog.text, "the echo is logged, and masked"

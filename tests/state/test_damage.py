@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from bridge.mongooseim.facts import Incarnation
 from bridge.state.errors import StateBusy, StateError, StateFull, StateTooNew, StateUnusable
 from bridge.state.state import State
 from tests.delivery.support import destination, keep, report
@@ -95,6 +96,23 @@ def test_damage_deep_in_the_file_keeps_the_client_id_and_the_totals(state: Path)
         assert claimed == [], "the queue is lost"
         assert store.client_id() == client_id
         assert store.stanza_totals() == report().totals
+        keep(store, report(), [A])
+    assert len(set_aside(state)) == 1
+
+
+def test_a_damaged_file_of_the_first_format_gives_its_client_id_and_its_totals_to_the_new_one(state: Path) -> None:
+    state.mkdir()
+    with closing(sqlite3.connect(file_of(state))) as old:
+        old.executescript((Path(__file__).parent / "format_1.sql").read_text())
+        (page,) = old.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'queue'").fetchone()
+        (size,) = old.execute("PRAGMA page_size").fetchone()
+    with file_of(state).open("r+b") as file:
+        file.seek((page - 1) * size)
+        file.write(b"\xff" * size)
+    with State.open(state) as store:
+        assert store.client_id() == "11.22"
+        assert store.stanza_totals() == {Incarnation("mim@host", 7): {"xmppMessageSent": 5}}
+        assert store.status().reports == (), "the queue and the history are lost"
         keep(store, report(), [A])
     assert len(set_aside(state)) == 1
 
