@@ -136,8 +136,11 @@ class Installation:
         name = str(way.own_name) if named or way.named else None
         return Node(name, way.cookie.secret, epmd_port=way.epmd_port, tls=way.tls, on_up=on_up, on_down=on_down)
 
-    async def ask_cluster(self) -> ClusterFacts:
+    async def ask_cluster(self, silent: set[str] | None = None) -> ClusterFacts:
         """Join the cluster, ask every node, leave; for one-shot commands.
+
+        Args:
+            silent: holds the names of the nodes that have not answered yet, while they are asked.
 
         Raises:
             NoNodeAnswered: not one node could be asked.
@@ -146,7 +149,9 @@ class Installation:
 
         async with self.node() as node:
             own_name = str(self.access.own_name)
-            return await collect(node, self.access.entries, timeout=self.collect_timeout, own_name=own_name)
+            return await collect(
+                node, self.access.entries, timeout=self.collect_timeout, own_name=own_name, silent=silent
+            )
 
     def state(self, *, look: bool = False) -> State:
         """The state directory, bounded as the configuration says.

@@ -11,6 +11,7 @@ import click
 
 from bridge.cli.command import Command
 from bridge.cli.context import format_option, pass_installation
+from bridge.cli.progress import Progress
 from bridge.cli.table import table
 from bridge.errors import ExitCode
 from bridge.mongooseim.collect import ask, not_running
@@ -53,7 +54,7 @@ def command(installation: Installation, ctx: click.Context, form: str, *, everyt
 
 async def _compare(installation: Installation) -> Sequence[Row]:
     entry, seconds = installation.access.entries[0], installation.collect_timeout
-    async with installation.node() as node:
+    async with installation.node() as node, Progress(lambda: str(entry)):
         before = await ask(node, entry, timeout=seconds)
         own = await ask_own_report(node, entry, timeout=seconds)
         after = await ask(node, entry, timeout=seconds)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections import Counter
 from dataclasses import asdict
@@ -14,6 +15,7 @@ import click
 from bridge.cli.command import Command
 from bridge.cli.context import format_option, pass_unread
 from bridge.cli.output import width
+from bridge.cli.progress import Progress
 from bridge.doctor.examine import examine
 from bridge.errors import ExitCode
 from bridge.text import printable
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from bridge.app import Installation
-    from bridge.doctor.steps import Result
+    from bridge.doctor.steps import Result, Sheet
 
 WIDTH: Final = 100
 """Most columns of the table; a terminal may have fewer."""
@@ -35,6 +37,8 @@ _EXIT_CODES: Final = {
 }
 """By the section of the first failure."""
 _COLOURS: Final = {"ok": "green", "warning": "yellow", "failure": "red", "skipped": "bright_black"}
+_LOOK_SECONDS: Final = 0.05
+"""Between looks at what is done."""
 _MARGIN: Final = 32
 """Where the text begins, after state and step."""
 
@@ -51,9 +55,42 @@ def command(installation: Installation, ctx: click.Context, form: str) -> None:
     Exit codes: 0 all is ok, warnings included; else by the first section with a failure: 2 configuration, 3 cluster,
     1 delivery (directories, queue, destinations).
     """
-    results = run(examine(installation))
-    click.echo(json.dumps([asdict(result) for result in results], indent=2) if form == "json" else _table(results))
+    results = run(_examine(installation, shown=form == "table"))
+    if form == "json":
+        click.echo(json.dumps([asdict(result) for result in results], indent=2))
+    else:
+        counts = Counter(str(result.state) for result in results)
+        click.echo("\n" + ", ".join(f"{counts[state]} {state}" for state in _COLOURS if counts[state]))
     ctx.exit(_exit_code(results))
+
+
+async def _examine(installation: Installation, *, shown: bool) -> list[Result]:
+    """Examine; each step is printed as soon as it and all before it are done."""
+    sheets: list[Sheet] = []
+    printed = 0
+    async with Progress(lambda: _waiting(sheets)) as progress:
+        work = asyncio.create_task(examine(installation, sheets))
+        while not work.done():
+            await asyncio.wait({work}, timeout=_LOOK_SECONDS)
+            lines = _lines(_settled(sheets)) if shown else []
+            if lines[printed:]:
+                progress.erase()
+                click.echo("\n".join(lines[printed:]))
+                printed = len(lines)
+    return await work
+
+
+def _settled(sheets: Sequence[Sheet]) -> list[Result]:
+    results: list[Result] = []
+    for sheet in sheets:
+        results += sheet.settled
+        if not sheet.complete:
+            break
+    return results
+
+
+def _waiting(sheets: Sequence[Sheet]) -> str:
+    return ", ".join(sheet.subject or sheet.section for sheet in sheets if not sheet.complete) or "the configuration"
 
 
 def _exit_code(results: Sequence[Result]) -> int:
@@ -61,19 +98,18 @@ def _exit_code(results: Sequence[Result]) -> int:
     return next((code for section, code in _EXIT_CODES.items() if section in failed), ExitCode.DONE)
 
 
-def _table(results: Sequence[Result]) -> str:
+def _lines(results: Sequence[Result]) -> list[str]:
     lines: list[str] = []
     for (section, subject), group in groupby(results, key=lambda result: (result.section, result.subject)):
-        lines += ["", click.style(f"{section}: {printable(subject)}" if subject else section, bold=True)]
+        lines += [""] if lines else []
+        lines.append(click.style(f"{section}: {printable(subject)}" if subject else section, bold=True))
         # What is skipped for one reason is one line, however many steps it is.
         for (state, found), same in groupby(group, key=lambda result: (result.state, result.found)):
-            lines += _lines(state, found, list(same))
-    counts = Counter(str(result.state) for result in results)
-    summary = ", ".join(f"{counts[state]} {state}" for state in _COLOURS if counts[state])
-    return "\n".join([*lines, "", summary]).lstrip("\n")
+            lines += _entry(state, found, list(same))
+    return lines
 
 
-def _lines(state: str, found: str, results: Sequence[Result]) -> Iterator[str]:
+def _entry(state: str, found: str, results: Sequence[Result]) -> Iterator[str]:
     name = results[0].step if len(results) == 1 else f"{results[0].step} … {results[-1].step}"
     told = [*_wrapped(found), *(f"  {line}" for line in _wrapped(results[0].advice))]
     head = f"{click.style(f'{state:<8}', fg=_COLOURS[state])} {name}"

@@ -9,6 +9,7 @@ import click
 
 from bridge.cli.command import Command
 from bridge.cli.context import format_option, pass_installation
+from bridge.cli.progress import ask_cluster
 from bridge.cli.table import table
 from bridge.report.events import uptime
 from bridge.threads import run
@@ -36,7 +37,7 @@ def command(installation: Installation, form: str, forget: str | None) -> None:
             if not state.forget_node(forget):
                 raise click.BadParameter(f"no missing node is called {forget}", param_hint="--forget")
         return
-    facts = run(installation.ask_cluster())
+    facts = run(ask_cluster(installation))
     rows: list[tuple[object, ...]] = [
         (node.name, "up", node.version, node.otp_release, node.uptime_seconds, node.node_number, "")
         for node in facts.nodes

@@ -8,6 +8,7 @@ import click
 
 from bridge.cli.command import Command
 from bridge.cli.context import format_option, pass_installation
+from bridge.cli.progress import ask_cluster
 from bridge.cli.table import events_table
 from bridge.config.destinations import location
 from bridge.config.errors import ConfigError
@@ -50,7 +51,7 @@ async def current_report(installation: Installation) -> Report:
     Raises:
         NoNodeAnswered: there is nothing to report.
     """
-    facts = await installation.ask_cluster()
+    facts = await ask_cluster(installation)
     totals, kept = _remembered(installation)
     client_id = facts.cluster_id or kept or NO_ID_YET
     return build_report(facts, totals, client_id, system_clock().wall(), installation.settings)

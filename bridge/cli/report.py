@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -11,6 +12,7 @@ import click
 from bridge.cli.command import Command
 from bridge.cli.context import format_option, pass_installation
 from bridge.cli.output import give_up_output
+from bridge.cli.progress import Progress, ask_cluster
 from bridge.conditions import Conditions
 from bridge.config.consent import notice, require
 from bridge.delivery.loop import DeliveryLoop, deliver_within
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
     from bridge.app import Installation
     from bridge.service.reporting import Made
+    from bridge.state.state import State
     from bridge.state.status import DestinationStatus
 
 log = logging.getLogger(__name__)
@@ -59,14 +62,20 @@ async def _report(
     with installation.state() as state:
         async with installation.sender() as sender:
             before = state.status(0).destinations
-            made = await make_report(installation.ask_cluster, state, installation)
+            made = await make_report(partial(ask_cluster, installation), state, installation)
             loops = [
                 DeliveryLoop(destination, state, sender, conditions, ambiguity=bridge.ambiguous_timeout)
                 for destination in installation.destinations
             ]
-            await deliver_within(loops, bridge.deliver_timeout / 1000)
+            async with Progress(lambda: _left(state)):
+                await deliver_within(loops, bridge.deliver_timeout / 1000)
         after = state.status(0, installation.configured).destinations
     return made, before, [one for one in after if one.configured]
+
+
+def _left(state: State) -> str:
+    waiting = {one.name: one.queued_batches for one in state.status(0).destinations if one.queued_batches}
+    return ", ".join(f"{name}: {batches} batches left" for name, batches in waiting.items()) or "the last answers"
 
 
 class _Row:

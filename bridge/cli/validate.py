@@ -12,6 +12,7 @@ import click
 from bridge.cli.command import Command
 from bridge.cli.context import format_option, pass_installation
 from bridge.cli.preview import NO_ID_YET, current_report
+from bridge.cli.progress import Progress
 from bridge.cli.table import table
 from bridge.config.consent import require
 from bridge.delivery.errors import DestinationError, SendError
@@ -72,7 +73,7 @@ async def _validate(installation: Installation) -> tuple[Report, list[Judged]]:
     report = await current_report(installation)
     if report.client_id == NO_ID_YET:
         report = replace(report, client_id=_ANY_CLIENT_ID)
-    async with installation.sender() as sender:
+    async with installation.sender() as sender, Progress(lambda: "the validator"):
         return report, [await _judge(sender, destination, report) for destination in installation.destinations]
 
 

@@ -6,7 +6,6 @@ import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from bridge.doctor.steps import ENTRY, MEMBERS, Section, Sheet
 from bridge.erlang.errors import EPMD, PHASES, TLS, ErlangError
 from bridge.erlang.terms import Atom, Pid
 from bridge.mongooseim.collect import Survey, not_running
@@ -15,9 +14,10 @@ from bridge.mongooseim.merge import merge
 from bridge.service.reporting import OWN_REPORTER_ON
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from bridge.app import Installation
+    from bridge.doctor.steps import Sheet
     from bridge.erlang.names import NodeName
     from bridge.erlang.node import Node
     from bridge.mongooseim.answers import NodeAnswer
@@ -33,18 +33,23 @@ _SILENT: Final = "it did not answer in time"
 
 
 async def examine_cluster(
-    installation: Installation, deadline: float, facts: asyncio.Future[ClusterFacts | None]
-) -> list[Sheet]:
+    installation: Installation,
+    deadline: float,
+    facts: asyncio.Future[ClusterFacts | None],
+    sheets: Sequence[Sheet],
+    members: Sheet,
+) -> None:
     """Enter the cluster at every configured node at once, then ask everybody.
 
     Args:
         installation: with access to the cluster.
         deadline: in the event loop's time.
         facts: gets what the cluster answers, for the validator; None where there is nothing.
+        sheets: of the entry nodes, in their order.
+        members: the sheet of everybody else.
     """
     node = installation.node()
     try:
-        sheets = [Sheet(Section.CLUSTER, ENTRY, str(entry)) for entry in installation.access.entries]
         entries = list(zip(installation.access.entries, sheets, strict=True))
         await asyncio.gather(*(_reach(node, entry, sheet) for entry, sheet in entries))
         well = [entry for entry, sheet in entries if not sheet.has_failed]
@@ -58,7 +63,7 @@ async def examine_cluster(
                 _answer(sheet, survey.answers.get(str(entry)), silent)
             else:
                 sheet.skip_rest("the node cannot be asked")
-        return [*sheets, _members(survey, {str(entry) for entry, _ in entries})]
+        _members(members, survey, {str(entry) for entry, _ in entries})
     finally:
         if not facts.done():
             facts.set_result(None)
@@ -156,12 +161,11 @@ def _answer(sheet: Sheet, answer: NodeAnswer | None, silent: Unreachable) -> Non
         sheet.ok("own reporter", "it is off")
 
 
-def _members(survey: Survey, entries: set[str]) -> Sheet:
+def _members(sheet: Sheet, survey: Survey, entries: set[str]) -> None:
     """Everybody else whom an answering node sees."""
-    sheet = Sheet(Section.CLUSTER, MEMBERS)
     if not survey.answers:
         sheet.skip_rest("no node can be asked who they are")
-        return sheet
+        return
     _missing(sheet, survey.answers, survey.unreachable, entries)
     others = max(answer.other_bridges for answer in survey.answers.values())
     if others:
@@ -169,7 +173,6 @@ def _members(survey: Survey, entries: set[str]) -> Sheet:
         sheet.warning("other bridges", f"{others} other bridge{'s' if others > 1 else ''} in the cluster", advice)
     else:
         sheet.ok("other bridges", "none")
-    return sheet
 
 
 def _missing(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import takewhile
 from typing import TYPE_CHECKING, Final
 
 from bridge.config.errors import ConfigError
@@ -101,14 +102,24 @@ class Sheet:
     """The results of the steps on one subject, in their order; a step may have several."""
 
     def __init__(self, section: Section, steps: Mapping[str, str], subject: str = "") -> None:
-        self._section = section
-        self._subject = subject
+        self.section = section
+        self.subject = subject
         self._results: dict[str, list[Result]] = {step: [] for step in steps}
 
     @property
     def results(self) -> list[Result]:
         """What was seen, in the order of the steps."""
         return [result for results in self._results.values() for result in results]
+
+    @property
+    def settled(self) -> list[Result]:
+        """What was seen of the steps up to the first one without a result."""
+        return [result for results in takewhile(bool, self._results.values()) for result in results]
+
+    @property
+    def complete(self) -> bool:
+        """Whether every step has a result."""
+        return all(self._results.values())
 
     @property
     def has_failed(self) -> bool:
@@ -142,6 +153,10 @@ class Sheet:
             what = f"failed with {type(error).__name__}, which was not foreseen"
             self.failure(step, what, "please report this bug")
 
+    def take(self, other: Sheet) -> None:
+        """All results of another sheet of the same steps."""
+        self._results = other._results
+
     def skip_rest(self, reason: str) -> None:
         """Whatever has no result yet was not tried, for this reason."""
         for step, results in self._results.items():
@@ -157,4 +172,4 @@ class Sheet:
             self.skip_rest(f"not tried after the failure of: {step}")
 
     def _add(self, step: str, state: State, found: str, advice: str = "") -> None:
-        self._results[step].append(Result(self._section, self._subject, step, state, found, advice))
+        self._results[step].append(Result(self.section, self.subject, step, state, found, advice))

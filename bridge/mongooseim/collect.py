@@ -26,6 +26,7 @@ async def collect(
     *,
     timeout: float,  # noqa: ASYNC109
     own_name: str = "",
+    silent: set[str] | None = None,
 ) -> ClusterFacts:
     """The facts of the cluster behind the entry nodes.
 
@@ -37,11 +38,12 @@ async def collect(
         entries: where to enter; a port given there is taken for the members found through it as well.
         timeout: seconds for each node to be connected and to answer.
         own_name: the node of this bridge's service, which is not another bridge.
+        silent: holds the names of the nodes that have not answered yet, while they are asked.
 
     Raises:
         NoNodeAnswered: none has a running MongooseIM, or none could be asked.
     """
-    survey = Survey(node, entries, timeout, own_name)
+    survey = Survey(node, entries, timeout, own_name, silent)
     try:
         await survey.complete()
     finally:
@@ -62,10 +64,18 @@ def port_of_members(entries: Sequence[NodeName]) -> int | None:
 class Survey:
     """Questions under way to a cluster whose members are found out with the answers, kept by node as they come."""
 
-    def __init__(self, node: Node, entries: Sequence[NodeName], timeout: float, own_name: str = "") -> None:
+    def __init__(
+        self,
+        node: Node,
+        entries: Sequence[NodeName],
+        timeout: float,
+        own_name: str = "",
+        silent: set[str] | None = None,
+    ) -> None:
         """Begin to ask; the arguments are those of `collect`."""
         self.answers: dict[str, NodeAnswer] = {}
         self.unreachable: dict[str, Unreachable] = {}
+        self._silent = set() if silent is None else silent
         self._node = node
         self._timeout = timeout
         self._own_name = own_name
@@ -101,6 +111,7 @@ class Survey:
     def _ask(self, peer: NodeName) -> None:
         if str(peer) not in self._asked:
             self._asked.add(str(peer))
+            self._silent.add(str(peer))
             self._waiting.add(asyncio.create_task(self._answer(peer), name=f"ask {peer}"))
 
     async def _answer(self, peer: NodeName) -> NodeAnswer | Unreachable:
@@ -108,6 +119,8 @@ class Survey:
             return await ask(self._node, peer, timeout=self._timeout, own_name=self._own_name)
         except (ErlangError, BadAnswer) as error:
             return Unreachable(str(peer), error.what, error.remedy)
+        finally:
+            self._silent.discard(str(peer))
 
 
 async def ask(node: Node, peer: NodeName, *, timeout: float, own_name: str = "") -> NodeAnswer:  # noqa: ASYNC109
