@@ -15,7 +15,7 @@ from bridge.mongooseim.facts import (
 )
 from bridge.mongooseim.wall import HTTP_TRANSPORTS, WORDS
 from bridge.report.compare import Deviation
-from bridge.report.events import EVENTS, events
+from bridge.report.events import EVENTS, SHORT_NAMES, events
 from bridge.state.totals import stanza_counts
 from tests.support.docs import DOCS, documented_events, documented_words
 
@@ -42,7 +42,7 @@ def everything() -> ClusterFacts:
 
 def test_every_event_and_param_is_documented_with_its_meaning_and_no_other() -> None:
     assert documented_events() == {
-        name: {param: meaning for param, (_, meaning) in params.items()} for name, params in EVENTS.items()
+        name: {param: declared.meaning for param, declared in params.items()} for name, params in EVENTS.items()
     }
 
 
@@ -72,8 +72,11 @@ def test_every_word_that_may_pass_is_documented_and_no_other() -> None:
         assert documented_words(title) == WORDS[name]
     # Handlers and transports are params, which the registry has; a failure is for the operator only.
     assert WORDS.keys() - titles.keys() == {"handler", "transport", "failure"}
-    assert WORDS["handler"] == EVENTS["http_api"].keys()
-    assert WORDS["transport"] | HTTP_TRANSPORTS == EVENTS["transport_mechanism"].keys()
+    assert WORDS["handler"] == EVENTS["http_api"].keys() - {"enabled"}
+    assert WORDS["transport"] | HTTP_TRANSPORTS == EVENTS["transport_mechanism"].keys() - {"enabled"}
+    named = set(SHORT_NAMES.values()) | SHORT_NAMES.keys() | {"enabled"}
+    assert documented_words("Short names") == named
+    assert SHORT_NAMES.keys() == WORDS["handler"] | WORDS["transport"]
     assert documented_words("Stanza types") == set(STANZA_TYPES)
 
 

@@ -65,7 +65,7 @@ def _topics(events: Sequence[Event]) -> Iterator[Topic]:
     yield from _single("custom_module_count", "Custom modules", events, ", and nothing else about them")
     for name, topic in _LISTS.items():
         for params in _of(name, events):
-            yield Topic(topic, _listed(sorted(params)))
+            yield Topic(topic, _listed(sorted(params.keys() - {"enabled"})))
     if options := _of("tls_option", events):
         yield Topic("TLS of clients", _listed(" ".join(map(str, params.values())) for params in options))
     if pools := _of("outgoing_pool", events):

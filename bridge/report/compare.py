@@ -27,6 +27,8 @@ Part = tuple[str, "tuple[tuple[str, Value], ...]"]
 """An event's name and its params, or one of its params."""
 
 _ONCE: Final = {"host_count", "domain_count", "custom_module_count", "cluster", "http_api", "transport_mechanism"}
+_BY_PARAM: Final = {*_ONCE, "outgoing_pool"}
+"""Events that are compared param by param."""
 _EXOMETER_ONLY: Final = ("6.3.", "6.4.", "6.5.")
 """Releases that know prometheus, and whose own reporter sends exometer's zeros also where only prometheus runs."""
 
@@ -41,6 +43,7 @@ class Deviation(StrEnum):
     TLS_ALWAYS = "TLS in every release"
     ALL_HANDLERS = "every shipped HTTP handler"
     UPTIME_SECONDS = "uptime as a number"
+    ONE_DIMENSION = "names in one parameter"
     VERSION_SUFFIX = "release number only"
     COMPONENTS_ONCE = "each component once"
     NO_EMPTY_EVENTS = "no empty events"
@@ -143,6 +146,10 @@ class _Comparison:
 
     def _ours_only(self, name: str, ours: Mapping[str, Value]) -> str:
         match name, ours:
+            case (("http_api" | "transport_mechanism"), {"enabled": _}):
+                return Deviation.ONE_DIMENSION
+            case "outgoing_pool", {"pool": _}:
+                return Deviation.ONE_DIMENSION
             case (("module_with_opt" | "tls_option" | "outgoing_pool"), _) if CUSTOM in ours.values():
                 return Deviation.CUSTOM_NAMES
             case "module_with_opt", {"module": str(module)} if module not in self._own_modules:
@@ -178,7 +185,7 @@ def _part(name: str, params: Mapping[str, Value]) -> Part:
 
 def _parts(events: Iterable[tuple[str, Mapping[str, Value]]]) -> Iterator[Part]:
     for name, params in events:
-        if name in _ONCE and params:
+        if name in _BY_PARAM and params:
             yield from (_part(name, {param: value}) for param, value in params.items())
         else:
             yield _part(name, params)

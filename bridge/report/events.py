@@ -25,17 +25,28 @@ class Param(NamedTuple):
 
     kind: Literal["text", "number"]
     meaning: str
+    shown_by: str = ""
+    """The param of the same event by which GA4's reports show this one; empty where they show it by itself."""
+
+
+class Column(NamedTuple):
+    """A param in GA4's reports, which know params by name, whatever the event: its title and what it means there."""
+
+    title: str
+    description: str
+    unit: Literal["STANDARD", "SECONDS"] = "STANDARD"
+    """Of a number; Google's name."""
 
 
 _HANDLERS: Final = {
-    "mongoose_graphql_handler": Param("text", "GraphQL API"),
-    "mongoose_admin_api": Param("text", "REST API for admins (up to 6.5)"),
-    "mongoose_client_api": Param("text", "REST API for clients (up to 6.5)"),
-    "mongoose_prometheus_handler": Param("text", "metrics for Prometheus"),
-    "mongoose_bosh_handler": Param("text", "BOSH (from 6.6)"),
-    "mongoose_websocket_handler": Param("text", "WebSocket (from 6.6)"),
-    "mod_bosh": Param("text", "BOSH (up to 6.5)"),
-    "mod_websockets": Param("text", "WebSocket (up to 6.5)"),
+    "mongoose_graphql_handler": Param("text", "GraphQL API", "enabled"),
+    "mongoose_admin_api": Param("text", "REST API for admins (up to 6.5)", "enabled"),
+    "mongoose_client_api": Param("text", "REST API for clients (up to 6.5)", "enabled"),
+    "mongoose_prometheus_handler": Param("text", "metrics for Prometheus", "enabled"),
+    "mongoose_bosh_handler": Param("text", "BOSH (from 6.6)", "enabled"),
+    "mongoose_websocket_handler": Param("text", "WebSocket (from 6.6)", "enabled"),
+    "mod_bosh": Param("text", "BOSH (up to 6.5)", "enabled"),
+    "mod_websockets": Param("text", "WebSocket (up to 6.5)", "enabled"),
 }
 
 EVENTS: Final[Mapping[str, Mapping[str, Param]]] = {
@@ -50,23 +61,27 @@ EVENTS: Final[Mapping[str, Mapping[str, Param]]] = {
     },
     "custom_module_count": {"value": Param("number", "distinct loaded modules that are not open source")},
     "cluster": {
-        "uptime": Param("text", "since the node started, days-hours:minutes:seconds"),
+        "uptime": Param("text", "since the node started, days-hours:minutes:seconds", "uptime_seconds"),
         "uptime_seconds": Param("number", "the same as a number"),
         "version": Param("text", "release number; what a custom build adds is cut off"),
         "component": Param("number", "connected external components"),
         "node_number": Param("number", "nodes in the cluster, as this one sees it"),
         "config_type": Param("text", "kind of configuration file"),
     },
-    "http_api": _HANDLERS,
+    "http_api": {**_HANDLERS, "enabled": Param("text", "all of them by their short names, in alphabetical order")},
     "transport_mechanism": {
-        "tcp": Param("text", "a listener for clients over TCP"),
+        "tcp": Param("text", "a listener for clients over TCP", "enabled"),
         **{name: param for name, param in _HANDLERS.items() if name in HTTP_TRANSPORTS},
+        "enabled": Param("text", "all of them by their short names, in alphabetical order"),
     },
     "tls_option": {
         "mode": Param("text", "how TLS begins; `custom` for one that is not shipped"),
         "module": Param("text", "the TLS module, in releases that name it (up to 6.3)"),
     },
-    "outgoing_pool": {"value": Param("text", "the type; `custom` for one that is not shipped")},
+    "outgoing_pool": {
+        "value": Param("text", "the type; `custom` for one that is not shipped", "pool"),
+        "pool": Param("text", "the same; `value` is a number to GA4"),
+    },
     "xmpp_stanza_count": {
         "stanza_type": Param("text", "message, IQ or presence; sent or received by clients and servers"),
         "total": Param("number", "since each node started, over all nodes"),
@@ -74,6 +89,40 @@ EVENTS: Final[Mapping[str, Mapping[str, Param]]] = {
     },
 }
 """Every event that can be sent and every param that it can have, in this order."""
+
+COLUMNS: Final[Mapping[str, Column]] = {
+    "module": Column("Module", "Module in use (module_with_opt), TLS module of listeners (tls_option)"),
+    "backend": Column("Backend", "Where the module keeps its data"),
+    "online_backend": Column("Online backend", "Where the module keeps what is online"),
+    "api_version": Column("API version", "Version of the MongoosePush API"),
+    "version": Column("MongooseIM version", "Release of MongooseIM on a node"),
+    "config_type": Column("Configuration type", "Kind of configuration file on a node"),
+    "enabled": Column("Enabled", "HTTP APIs (http_api) or transports (transport_mechanism) of the cluster"),
+    "mode": Column("TLS mode", "How TLS begins on a listener for clients"),
+    "pool": Column("Pool type", "Type of an outgoing connection pool"),
+    "stanza_type": Column("Stanza type", "Message, IQ or presence; sent or received"),
+    "value": Column("Value", "Host types (host_count), domains (domain_count), custom modules (custom_module_count)"),
+    "host_types": Column("Host types", "For how many host types a module is loaded, with aggregate_modules"),
+    "uptime_seconds": Column("Uptime", "Time since a node started", "SECONDS"),
+    "component": Column("Components", "External components connected to a node"),
+    "node_number": Column("Nodes", "Nodes in the cluster, as one of them sees it"),
+    "total": Column("Stanzas in total", "Stanzas since each node started, over all nodes"),
+    "increment": Column("Stanzas", "Stanzas since the report before; the one to add up"),
+}
+"""Every param that GA4's reports can show by itself. What has a number of values without end is no column of texts."""
+
+SHORT_NAMES: Final[Mapping[str, str]] = {
+    "mongoose_graphql_handler": "graphql",
+    "mongoose_admin_api": "admin_api",
+    "mongoose_client_api": "client_api",
+    "mongoose_prometheus_handler": "prometheus",
+    "mongoose_bosh_handler": "bosh",
+    "mod_bosh": "bosh",
+    "mongoose_websocket_handler": "websocket",
+    "mod_websockets": "websocket",
+    "tcp": "tcp",
+}
+"""HTTP handlers and transports in `enabled`, the same in all releases; together below 100 characters."""
 
 _ENABLED: Final = "enabled"
 _DAY: Final = 86_400
@@ -100,12 +149,12 @@ def _events(facts: ClusterFacts, stanzas: Sequence[StanzaCount], *, aggregate_mo
     for node in facts.nodes:
         since = None if node.uptime_seconds is None else uptime(node.uptime_seconds)
         yield _event("cluster", node, uptime=since, component=node.components)
-    yield _event("http_api", **dict.fromkeys(facts.http_api, _ENABLED))
-    yield _event("transport_mechanism", **dict.fromkeys(facts.transports, _ENABLED))
+    yield _event("http_api", **_enabled(facts.http_api))
+    yield _event("transport_mechanism", **_enabled(facts.transports))
     for option in facts.tls_options:
         yield _event("tls_option", option)
     for pool in facts.outgoing_pools:
-        yield _event("outgoing_pool", value=pool)
+        yield _event("outgoing_pool", value=pool, pool=pool)
     for count in stanzas:
         yield _event("xmpp_stanza_count", count)
 
@@ -114,6 +163,12 @@ def _event(name: str, source: object = None, **params: Value | None) -> Event:
     """An event with the params that it can have: those given, else what the source has under their names."""
     values = {param: params.get(param, getattr(source, param, None)) for param in EVENTS[name]}
     return Event(name, {param: value for param, value in values.items() if value is not None})
+
+
+def _enabled(names: Sequence[str]) -> Mapping[str, Value]:
+    """Each name as a param, as MongooseIM has it, and all of them in one, which GA4 can group by."""
+    together = sorted({short for name, short in SHORT_NAMES.items() if name in names})
+    return {**dict.fromkeys(names, _ENABLED), "enabled": ", ".join(together)} if together else {}
 
 
 def _modules(facts: ClusterFacts) -> Iterator[Event]:

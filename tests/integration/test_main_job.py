@@ -77,9 +77,17 @@ def check_events(events: list[dict[str, Any]]) -> None:
         days, hours, minutes, seconds = map(int, re.split("[-:]", node["uptime"]))
         assert ((days * 24 + hours) * 60 + minutes) * 60 + seconds == node["uptime_seconds"] < 3600
     handlers = {"bosh", "graphql", "prometheus", "websocket"}
-    assert of("http_api", events) == [{f"mongoose_{handler}_handler": "enabled" for handler in handlers}]
+    assert of("http_api", events) == [
+        {f"mongoose_{handler}_handler": "enabled" for handler in handlers}
+        | {"enabled": "bosh, graphql, prometheus, websocket"}
+    ]
     assert of("transport_mechanism", events) == [
-        {"mongoose_bosh_handler": "enabled", "mongoose_websocket_handler": "enabled", "tcp": "enabled"}
+        {
+            "mongoose_bosh_handler": "enabled",
+            "mongoose_websocket_handler": "enabled",
+            "tcp": "enabled",
+            "enabled": "bosh, tcp, websocket",
+        }
     ]
     assert of("tls_option", events) == [{"mode": "starttls"}, {"mode": "tls"}]
     assert sorted(pool["value"] for pool in of("outgoing_pool", events)) == ["http", "http", "ldap", "rdbms", "redis"]

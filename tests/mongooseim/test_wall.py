@@ -15,7 +15,7 @@ from bridge.mongooseim.errors import BadAnswer
 from bridge.mongooseim.facts import STANZA_TYPES
 from bridge.mongooseim.merge import merge
 from bridge.mongooseim.probes import PROBES
-from bridge.report.events import EVENTS, events
+from bridge.report.events import EVENTS, SHORT_NAMES, events
 from bridge.state.totals import stanza_counts
 
 MARKER = "s3cr3t"
@@ -119,7 +119,9 @@ def check(reply: Term) -> None:
             assert event.name in EVENTS
             for name, value in event.params.items():
                 assert name in EVENTS[event.name]
-                if isinstance(value, str):
+                if name == "enabled":
+                    assert set(str(value).split(", ")) <= set(SHORT_NAMES.values())
+                elif isinstance(value, str):
                     assert value in WORDS or SHAPES.fullmatch(value), value
                 else:
                     assert type(value) is int

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from bridge.mongooseim.facts import ClusterFacts, Incarnation, Module, ModuleSet, NodeFacts, TlsOption
-from bridge.report.events import events, uptime
+from bridge.report.events import COLUMNS, EVENTS, events, uptime
 from bridge.report.model import Event, StanzaCount
 
 ROSTER = Module("mod_roster", backend="mnesia")
@@ -71,10 +71,33 @@ def test_aggregated_modules_carry_the_number_of_host_types() -> None:
 
 def test_interfaces_are_flags_pools_and_tls_are_events_of_their_own() -> None:
     produced = events(FACTS)
-    assert of("http_api", produced) == [{"mongoose_graphql_handler": "enabled"}]
-    assert of("transport_mechanism", produced) == [{"tcp": "enabled", "mongoose_bosh_handler": "enabled"}]
+    assert of("http_api", produced) == [{"mongoose_graphql_handler": "enabled", "enabled": "graphql"}]
+    assert of("transport_mechanism", produced) == [
+        {"tcp": "enabled", "mongoose_bosh_handler": "enabled", "enabled": "bosh, tcp"}
+    ]
     assert of("tls_option", produced) == [{"mode": "starttls"}, {"mode": "tls", "module": "just_tls"}]
-    assert of("outgoing_pool", produced) == [{"value": "redis"}, {"value": "rdbms"}]
+    assert of("outgoing_pool", produced) == [
+        {"value": "redis", "pool": "redis"},
+        {"value": "rdbms", "pool": "rdbms"},
+    ]
+
+
+def test_a_handler_has_one_short_name_in_all_releases() -> None:
+    mixed = replace(FACTS, transports=("mod_bosh", "mod_websockets", "mongoose_bosh_handler", "tcp"))
+    (transports,) = of("transport_mechanism", events(mixed))
+    assert transports["enabled"] == "bosh, tcp, websocket"
+
+
+def test_every_param_is_a_column_of_ga4_or_shown_by_one_of_the_same_event() -> None:
+    kinds: dict[str, set[str]] = {}
+    for params in EVENTS.values():
+        for name, param in params.items():
+            if param.shown_by:
+                assert not params[param.shown_by].shown_by
+            else:
+                kinds.setdefault(name, set()).add(param.kind)
+    assert kinds.keys() == COLUMNS.keys()
+    assert all(len(each) == 1 for each in kinds.values()), "GA4 knows params by name, whatever the event"
 
 
 def test_stanza_counts_carry_total_and_increment() -> None:
