@@ -10,22 +10,20 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from bridge.config.consult import consult
 from bridge.config.errors import ConfigError, Problem
-from bridge.config.files import read
-from bridge.config.term_text import parse_terms
 from bridge.config.vm_args import parse_flags
-from bridge.erlang.errors import EtfError
-from bridge.erlang.terms import Atom, Map
+from bridge.erlang.terms import Atom
 from bridge.erlang.tls import TlsOptions, TlsSetupError, client_context
 from bridge.secret import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from bridge.config.consult import Term
     from bridge.config.load import Loaded
     from bridge.config.model import Tls
     from bridge.config.vm_args import VmArgs
-    from bridge.erlang.terms import Term
 
 KEY: Final = "bridge.tls"
 
@@ -36,8 +34,9 @@ def dist_tls(loaded: Loaded, vm_args: VmArgs | None) -> TlsOptions | None:
     Raises:
         ConfigError: a file is missing, unreadable or not PEM, or key and certificate do not belong together.
     """
+    section = loaded.settings.bridge.tls
     if where := loaded.where(KEY):
-        found = _from_section(loaded.settings.bridge.tls)
+        found = from_optfile(Path(section.optfile)) if section.optfile else _from_section(section)
     elif vm_args and vm_args.tls:
         where, found = loaded.where("bridge.vm_args"), from_words(vm_args.words)
     else:
@@ -53,67 +52,53 @@ def from_words(words: Sequence[str]) -> TlsOptions:
     """The client's options that the command line of a node has, as in `vm.dist.args`.
 
     Raises:
-        ConfigError: an optfile cannot be read or is not a list of terms.
+        ConfigError: an optfile cannot be used.
     """
     flags = list(parse_flags(words))
     optfile = next((values[0] for name, values in flags if name == "-ssl_dist_optfile" and values), None)
+    if optfile and (options := _client_section(Path(optfile))):
+        return _options(options)
     given = list(chain.from_iterable(values for name, values in flags if name == "-ssl_dist_opt"))
-    pairs = dict(zip(given[0::2], given[1::2], strict=False))
-    client = {key.removeprefix("client_"): value for key, value in pairs.items() if key.startswith("client_")}
-    return _options((_client_section(Path(optfile)) if optfile else {}) or client)
+    pairs = zip(given[0::2], given[1::2], strict=False)
+    return _options({key.removeprefix("client_"): value for key, value in pairs if key.startswith("client_")})
 
 
 def from_optfile(path: Path) -> TlsOptions:
     """The client's options of an `ssl_dist_optfile`.
 
     Raises:
-        ConfigError: it cannot be read or is not a list of terms.
+        ConfigError: it cannot be read, does not hold one list of terms, or a file is not named by a text.
     """
     return _options(_client_section(path))
 
 
 def _from_section(section: Tls) -> TlsOptions:
-    if section.optfile:
-        return from_optfile(Path(section.optfile))
     ca, cert, key = (Path(name) if name else None for name in (section.cacertfile, section.certfile, section.keyfile))
     return TlsOptions(ca, cert, key, verify=section.verify, check_hostname=section.check_hostname)
 
 
 def _client_section(path: Path) -> dict[str, str]:
-    try:
-        terms = parse_terms(read(path, KEY).decode())
-    except (UnicodeDecodeError, EtfError) as error:
-        what, remedy = f"is not a list of Erlang terms: {error}", "`file:consult/1` has to be able to read it"
-        raise ConfigError([Problem(str(path), KEY, what, remedy)]) from error
+    """The options that have a text; of several certificates the first is ours."""
+    terms = consult(path, KEY)
     if len(terms) != 1 or not isinstance(terms[0], list):
         remedy = "write [{server, [...]}, {client, [...]}]."
         raise ConfigError([Problem(str(path), KEY, "does not hold one list", remedy)])
-    return next((_texts(options) for name, options in _pairs(terms[0]) if name == "client"), {})
+    options = _pairs(_pairs(terms[0]).get("client"))
+    certificates = options.get("certs_keys")
+    if isinstance(certificates, list) and certificates:
+        options |= _pairs(certificates[0])
+    for key in ("cacertfile", "certfile", "keyfile", "password"):
+        if not isinstance(options.get(key, ""), str):
+            raise ConfigError([Problem(str(path), KEY, f"does not have {key} as a text", 'write it as "…"')])
+    return {key: value for key, value in options.items() if isinstance(value, str)}
 
 
-def _pairs(terms: Term) -> list[tuple[str, Term]]:
-    """What a property list or a map has, the first of several last, so that it counts."""
-    items = terms.items() if isinstance(terms, Map) else terms if isinstance(terms, list) else ()
-    return [item for item in items if isinstance(item, tuple) and len(item) == 2 and isinstance(item[0], Atom)][::-1]
-
-
-def _texts(options: Term) -> dict[str, str]:
-    """The options as the words of the command line have them; of several certificates the first is ours."""
-    found: dict[str, str] = {}
-    for key, value in _pairs(options):
-        if key == "certs_keys" and isinstance(value, list) and value:
-            found |= _texts(value[0])
-        else:
-            found[key] = _text(value)
-    return found
-
-
-def _text(value: Term) -> str:
-    if isinstance(value, bytes):
-        return value.decode(errors="replace")
-    if isinstance(value, list) and all(isinstance(item, int) and 0 <= item < 0x11_0000 for item in value):
-        return "".join(map(chr, value))
-    return str(value)
+def _pairs(terms: Term) -> dict[str, Term]:
+    """What a property list or a map has; the first of several counts."""
+    if isinstance(terms, dict):
+        return terms
+    pairs = (term for term in reversed(terms or ()) if isinstance(term, tuple) and len(term) == 2)
+    return {key: value for key, value in pairs if isinstance(key, Atom)}
 
 
 def _options(found: Mapping[str, str]) -> TlsOptions:

@@ -11,7 +11,6 @@ import re
 import socket
 from contextlib import suppress
 from dataclasses import dataclass, field
-from threading import Thread
 from typing import TYPE_CHECKING, Final
 
 from bridge.config.errors import ConfigError, Problem
@@ -136,14 +135,10 @@ def host_name(*, long: bool) -> str:
     host = socket.gethostname()
     if not long:
         return host.partition(".")[0]
-    found = [host]
-
-    def look_up() -> None:
-        with suppress(OSError, UnicodeError):
-            found.append(socket.getaddrinfo(host, None, flags=socket.AI_CANONNAME)[0][3])
-
     if "." not in host:
-        thread = Thread(target=look_up, daemon=True)
-        thread.start()
-        thread.join(LOOK_UP_SECONDS)
-    return found[-1] or host
+        from bridge.threads import DaemonExecutor  # noqa: PLC0415 - it needs asyncio, which `config show` has no use for
+
+        with suppress(OSError, UnicodeError, TimeoutError):
+            look_up = DaemonExecutor().submit(socket.getaddrinfo, host, None, flags=socket.AI_CANONNAME)
+            return look_up.result(LOOK_UP_SECONDS)[0][3] or host
+    return host

@@ -270,7 +270,7 @@ def test_the_first_of_several_certificates_of_an_optfile_is_ours(tmp_path):
         "[A].",
         "[]. []. ",
         "#{}.",
-        "[" * 200 + "]" * 200 + ".",
+        "[" * 2000 + "]" * 1999 + ".",
     ],
 )
 def test_an_optfile_that_is_none_is_told_with_its_path(tmp_path, text):
