@@ -93,15 +93,24 @@ class CutOff:
 class Server:
     """Serves `routes` until closed."""
 
-    def __init__(self, routes: Routes, *, tls: ssl.SSLContext | None = None, limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        routes: Routes,
+        *,
+        otherwise: Handler | None = None,
+        tls: ssl.SSLContext | None = None,
+        limits: Limits | None = None,
+    ) -> None:
         """Prepare a server; `start` opens its socket.
 
         Args:
             routes: the handlers.
+            otherwise: handler of every path that has none of its own.
             tls: a server context, for https.
             limits: other bounds than the usual ones.
         """
         self._routes = routes
+        self._otherwise = otherwise
         self._tls = tls
         self._limits = limits or Limits()
         self._server: asyncio.Server | None = None
@@ -191,7 +200,9 @@ class Server:
         handler = self._routes.get((method, request.path))
         if handler is None:
             allowed = sorted(verb for verb, path in self._routes if path == request.path)
-            return _plain(405, ("Allow", ", ".join(allowed))) if allowed else _plain(404)
+            if allowed or not self._otherwise:
+                return _plain(405, ("Allow", ", ".join(allowed))) if allowed else _plain(404)
+            handler = self._otherwise
         try:
             return await handler(request)
         except Exception:  # a fault in a handler must not end the server, nor show itself to the client

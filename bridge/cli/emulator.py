@@ -1,4 +1,4 @@
-"""`ga4-emulator`: GA4's Measurement Protocol on this machine, for senders under test."""
+"""`ga4-emulator`: GA4 on this machine, for senders under test: Measurement Protocol and Google's own APIs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ import click
 
 from bridge.cli.command import Command
 from bridge.cli.context import format_option, pass_unread
-from bridge.emulator.server import Emulator
+from bridge.config.files import read_secret
+from bridge.emulator.ga_property import GaProperty
+from bridge.emulator.server import COLLECT, DEBUG, Emulator
 from bridge.errors import BridgeError
 from bridge.log import set_up_log
 from bridge.text import printable
@@ -39,7 +41,18 @@ if TYPE_CHECKING:
     multiple=True,
     metavar="MODE",
     help="Fail on purpose: drop, cut, hang, slow=SECONDS, or a status as 503 or 429:retry-after=2. "
-    "MODE*3 is for three requests. Several are met one after the other, then all is normal.",
+    "MODE*3 is for three requests. Several are met one after the other, then all is normal. "
+    "For Google's own APIs: token:MODE, admin:MODE, data:MODE, data-manager:MODE.",
+)
+@click.option("--property", "property_id", default=GaProperty.id, show_default=True, help="Number of the property.")
+@click.option(
+    "--measurement-id", default=GaProperty.measurement_id, show_default=True, help="What the property counts."
+)
+@click.option(
+    "--api-secret-file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="The one good API secret of the property; every secret is good by default.",
 )
 @click.option("--tls-cert", type=click.Path(dir_okay=False), metavar="FILE", help="Certificate chain (PEM), for https.")
 @click.option("--tls-key", type=click.Path(dir_okay=False), metavar="FILE", help="Its key (PEM).")
@@ -53,6 +66,9 @@ def command(
     port: int,
     record: Path | None,
     fail: tuple[str, ...],
+    property_id: str,
+    measurement_id: str,
+    api_secret_file: Path | None,
     tls_cert: str | None,
     tls_key: str | None,
     form: str,
@@ -61,7 +77,8 @@ def command(
     """Answer as GA4's Measurement Protocol does, and show what GA4 would have taken and dropped.
 
     /mp/collect answers 204 to everything, /debug/mp/collect with validation messages; / is a page that shows the
-    events. The first two lines say where it listens and where the page is. Ends with SIGINT or SIGTERM.
+    events. Google's own APIs (Admin, Data, Data Manager) answer under the same address, for one property. The first two
+    lines say where it listens and where the page is. Ends with SIGINT or SIGTERM.
     """
     # No configuration is read: nothing here is about the bridge.
     set_up_log(
@@ -74,8 +91,16 @@ def command(
 
     tls = _tls_context(tls_cert, tls_key)
     listener = None if quiet else show
+    secret = read_secret(api_secret_file, "--api-secret-file") if api_secret_file else None
     emulator = Emulator(
-        host=host, port=port, fail=";".join(fail), tls=tls, record=record, keep=10_000, listener=listener
+        host=host,
+        port=port,
+        fail=";".join(fail),
+        tls=tls,
+        record=record,
+        keep=10_000,
+        place=GaProperty(property_id, measurement_id, secret),
+        listener=listener,
     )
     run(_serve(emulator, form))
 
@@ -116,9 +141,11 @@ def _print(lines: Iterable[str]) -> None:
 
 
 def _text(request: RecordedRequest, events: Sequence[RecordedEvent]) -> Iterator[str]:
-    if request.path.startswith("/debug/"):
+    if request.path == DEBUG:
         yield _row(request, "validated", f"{request.events} events, {request.messages} messages")
-    if request.answer not in ("200", "204"):
+    if request.path not in (COLLECT, DEBUG):
+        yield _row(request, "asked", f"{request.method} {request.path}: {request.answer}")
+    elif request.answer not in ("200", "204"):
         yield _row(request, "failing", f"{request.answer} on purpose, {request.events} events")
     for event in events:
         params = " ".join(f"{name}={value}" for name, value in event.params.items())

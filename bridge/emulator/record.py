@@ -26,10 +26,11 @@ class RecordError(BridgeError):
 
 @dataclass(frozen=True, slots=True)
 class RecordedRequest:
-    """A request to one of the two endpoints, also one that was refused on purpose."""
+    """A request to one of the two endpoints or to one of Google's own APIs, also one that was refused on purpose."""
 
     received: str
     """UTC, RFC 3339."""
+    method: str
     path: str
     measurement_id: str | None
     secret_given: bool

@@ -1,4 +1,4 @@
-"""The endpoint itself: `/mp/collect`, `/debug/mp/collect`, and the emulator's page, record and switch for faults."""
+"""The endpoint itself: GA4's two paths, Google's own APIs, and the emulator's page, record and switch for faults."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import ipaddress
 import json
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Final
@@ -14,8 +14,11 @@ from urllib.parse import parse_qs
 
 from bridge import web_page
 from bridge.emulator.faults import FaultError, FaultKind, FaultPlan
+from bridge.emulator.ga_property import GaProperty
+from bridge.emulator.google import Google
 from bridge.emulator.record import Record, RecordedEvent, RecordedRequest
 from bridge.emulator.validator import judge
+from bridge.emulator.verdict import Verdict
 from bridge.http_server import CutOff, HttpResponse, Limits, Server
 
 if TYPE_CHECKING:
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+    from bridge.emulator.faults import Fault
     from bridge.http_server import HttpRequest
 
     Listener = Callable[[RecordedRequest, Sequence[RecordedEvent]], None]
@@ -33,12 +37,13 @@ COLLECT: Final = "/mp/collect"
 DEBUG: Final = "/debug/mp/collect"
 _TAKEN: Final = (FaultKind.OK, FaultKind.SLOW, FaultKind.CUT)
 _HALF_AN_ANSWER: Final = b"HTTP/1.1 204 No Content\r\nDate: "
+_WRONG_SECRET: Final = "WRONG_SECRET: The stream has another api_secret. GA4 answers the same and drops the events."  # noqa: S105 - a reason
 _PAGE_OF_EVENTS: Final = 1_000
 """Events in one answer of /emulator/events: those that follow `?after=NUMBER`, or else the latest."""
 
 
 class Emulator:
-    """GA4's Measurement Protocol on this machine: `async with Emulator() as emulator: ... emulator.url`."""
+    """GA4 on this machine: `async with Emulator() as emulator: ... emulator.url`."""
 
     def __init__(
         self,
@@ -49,6 +54,8 @@ class Emulator:
         tls: ssl.SSLContext | None = None,
         record: Path | None = None,
         keep: int = 100_000,
+        place: GaProperty | None = None,
+        processing: float = 0.0,
         listener: Listener | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -61,6 +68,8 @@ class Emulator:
             tls: a server context, for https.
             record: a file that gets a line of JSON per event.
             keep: events and requests to keep in memory, the latest ones.
+            place: the property that Google's own APIs show; it has one good API secret or takes every one.
+            processing: seconds until the Data Manager has processed a request.
             listener: gets every request, and the events that were taken or dropped with it.
             clock: seconds since 1970.
 
@@ -72,6 +81,8 @@ class Emulator:
         self._record = Record(record, keep)
         self._listener = listener
         self._clock = clock
+        self._place = place or GaProperty()
+        self._google = Google(self._place, lambda: self._record.events, processing, clock)
         self._at = (host, port)
         self._released = asyncio.Event()
         self.base_url = ""
@@ -85,7 +96,7 @@ class Emulator:
             ("POST", "/emulator/fail"): self._set_fail,
         }
         # Far more than GA4 takes, so that a payload that is too long is judged and not cut off.
-        self._server = Server(routes, tls=tls, limits=Limits(body=16 * 1_048_576))
+        self._server = Server(routes, otherwise=self._ask, tls=tls, limits=Limits(body=16 * 1_048_576))
 
     async def __aenter__(self) -> Self:
         """Listen.
@@ -114,12 +125,12 @@ class Emulator:
 
     @property
     def events(self) -> list[RecordedEvent]:
-        """What arrived at /mp/collect, oldest first."""
+        """What arrived at /mp/collect or by the Data Manager, oldest first."""
         return list(self._record.events)
 
     @property
     def requests(self) -> list[RecordedRequest]:
-        """Every request to /mp/collect and /debug/mp/collect, oldest first, also those refused on purpose."""
+        """Every request to GA4's two paths and to Google's own APIs, oldest first, also those refused on purpose."""
         return list(self._record.requests)
 
     @property
@@ -135,26 +146,65 @@ class Emulator:
 
     async def _measure(self, request: HttpRequest) -> HttpResponse | CutOff:
         """Both endpoints of GA4."""
-        fault, now, query = self._plan.next(), self._clock(), parse_qs(request.query)
-        verdict = judge(request.body, int(now * 1e6))
+        fault, query = self._plan.next(), parse_qs(request.query)
+        verdict = judge(request.body, int(self._clock() * 1e6))
         debug = request.path == DEBUG
         usual = _json({"validationMessages": verdict.messages}) if debug else HttpResponse(204)
+        measurement_id, secret = (query.get(name, [None])[0] for name in ("measurement_id", "api_secret"))
+        if not debug and self._place.drops(measurement_id, secret):
+            verdict = verdict.dropped(_WRONG_SECRET)
         kept = RecordedRequest(
-            received=datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            received=self._now(),
+            method=request.method,
             path=request.path,
-            measurement_id=query.get("measurement_id", [None])[0],
-            secret_given="api_secret" in query,
+            measurement_id=measurement_id,
+            secret_given=secret is not None,
             answer=str(usual.status) if fault.kind is FaultKind.OK else fault.mode,
             events=len(verdict.events),
             messages=len(verdict.messages),
         )
-        events = self._record.add(kept, verdict, taken=fault.kind in _TAKEN and not debug)
+        self._keep(kept, verdict, taken=fault.kind in _TAKEN and not debug)
+        if fault.kind is FaultKind.STATUS:
+            usual = HttpResponse(fault.status, f"{fault.status} on purpose\n".encode())
+        return await self._meet(fault, usual)
+
+    async def _ask(self, request: HttpRequest) -> HttpResponse | CutOff:
+        """Google's own APIs."""
+        method = self._google.find(request)
+        if method is None:
+            return HttpResponse(404, b"404 Not Found\n")
+        fault = self._plan.next(method.api)
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        reply = self._google.answer(method, token if scheme == "Bearer" else None, fault)
+        taken = reply.ingested
+        verdict = taken.verdict if taken else Verdict(None, (), ())
+        kept = RecordedRequest(
+            received=self._now(),
+            method=request.method,
+            path=request.path,
+            measurement_id=taken.measurement_id if taken else None,
+            secret_given=False,
+            answer=str(reply.status) if fault.kind is FaultKind.OK else fault.mode,
+            events=len(verdict.events),
+            messages=0,
+        )
+        self._keep(kept, verdict, taken=fault.kind in _TAKEN)
+        return await self._meet(fault, _json(reply.value, reply.status))
+
+    def _now(self) -> str:
+        now = datetime.fromtimestamp(self._clock(), UTC)
+        return now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+    def _keep(self, request: RecordedRequest, verdict: Verdict, *, taken: bool) -> None:
+        events = self._record.add(request, verdict, taken=taken)
         if self._listener:
-            self._listener(kept, events)
+            self._listener(request, events)
+
+    async def _meet(self, fault: Fault, usual: HttpResponse) -> HttpResponse | CutOff:
+        """Let an answer meet a fault."""
         match fault.kind:
-            case FaultKind.STATUS:
-                headers = (("Retry-After", fault.retry_after),) if fault.retry_after else ()
-                return HttpResponse(fault.status, f"{fault.status} on purpose\n".encode(), headers=headers)
+            case FaultKind.STATUS if fault.retry_after:
+                return replace(usual, headers=(("Retry-After", fault.retry_after),))
             case FaultKind.DROP:
                 return CutOff()
             case FaultKind.CUT:
@@ -200,5 +250,5 @@ class Emulator:
         return _json({"fail": self.fail})
 
 
-def _json(value: object) -> HttpResponse:
-    return HttpResponse(200, json.dumps(value).encode(), "application/json")
+def _json(value: object, status: int = 200) -> HttpResponse:
+    return HttpResponse(status, json.dumps(value).encode(), "application/json")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -62,3 +62,7 @@ class Verdict:
     """Never empty: a request without an event that can be read counts as one event without a name."""
     messages: tuple[dict[str, str], ...]
     """The `validationMessages` of the validation server."""
+
+    def dropped(self, reason: str) -> Verdict:
+        """The same, had every event one reason more to be dropped."""
+        return replace(self, events=tuple(replace(event, reasons=(*event.reasons, reason)) for event in self.events))

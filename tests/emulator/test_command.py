@@ -142,6 +142,16 @@ def test_options_that_cannot_be_used_are_refused_in_one_line(tmp_path: Path) -> 
     assert "--tls-key needs --tls-cert" in refused("--tls-key", str(no_pem))
 
 
+def test_events_with_another_secret_than_the_right_one_are_rejected_in_silence(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("right\n")
+    options = ("--measurement-id", "G-TEST", "--api-secret-file", str(secret))
+    with running_emulator(tmp_path / "record.jsonl", *options) as emulator:
+        assert post(emulator.url, EVENT) == 204  # with hush-hush
+        (event,) = emulator.events()
+    assert [reason.partition(":")[0] for reason in event["reasons"]] == ["WRONG_SECRET"]
+
+
 def test_every_option_and_fault_is_documented() -> None:
     page = (Path(__file__).parents[2] / "docs" / "ga4-emulator.md").read_text()
     options = [option for parameter in command.params for option in parameter.opts]

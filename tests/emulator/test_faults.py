@@ -2,7 +2,7 @@
 
 import pytest
 
-from bridge.emulator.faults import FaultError, FaultKind, FaultPlan
+from bridge.emulator.faults import Api, FaultError, FaultKind, FaultPlan
 
 DATE = "Wed, 21 Oct 2015 07:28:00 GMT"
 
@@ -20,6 +20,14 @@ def test_modes_are_met_one_after_the_other_and_then_all_is_normal(text: str, mod
     assert [plan.next().mode for _ in modes] == modes
 
 
+def test_each_api_meets_its_own_modes() -> None:
+    plan = FaultPlan("data:disabled*1; 500*1; token:429*1; data:ok")
+    assert [plan.next(api).mode for api in (Api.ADMIN, Api.DATA, Api.DATA, Api.COLLECT)] == [
+        *("ok", "data:disabled", "data:ok", "500")
+    ]
+    assert str(plan) == "token:429*1; data:ok"
+
+
 def test_a_plan_shows_what_is_still_to_come_in_its_own_language() -> None:
     plan = FaultPlan("503*3; slow=1.5")
     plan.next()
@@ -33,7 +41,19 @@ def test_modes_have_their_values() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["explode", "500*0", "200", "600", "slow", "slow=x", "drop:retry-after=1", "500*", "503:retry-after=1\r2"]
+    "text",
+    [
+        "explode",
+        "500*0",
+        "200",
+        "600",
+        "slow",
+        "slow=x",
+        "drop:retry-after=1",
+        "500*",
+        "503:retry-after=1\r2",
+        "disabled",
+    ],
 )
 def test_anything_else_is_refused_with_the_modes_there_are(text: str) -> None:
     with pytest.raises(FaultError, match=r"there are: ok, drop, cut, hang, slow=SECONDS"):
