@@ -25,10 +25,10 @@ from bridge.erlang.etf_decode import Limits, binary_to_term
 from bridge.erlang.etf_encode import term_to_binary
 from bridge.erlang.names import NodeName
 from bridge.erlang.terms import Atom, BitString, Export, Fun, ImproperList, Map, Pid, Port, Reference, Term
+from bridge.erlang.tls import TlsOptions
 
 if TYPE_CHECKING:
     from bridge.erlang.node import Node
-    from bridge.erlang.tls import TlsOptions
 
 __all__ = [
     "Atom",
@@ -63,8 +63,4 @@ def __getattr__(name: str) -> object:
         from bridge.erlang.node import Node  # noqa: PLC0415 - see above
 
         return Node
-    if name == "TlsOptions":
-        from bridge.erlang.tls import TlsOptions  # noqa: PLC0415 - see above
-
-        return TlsOptions
     raise AttributeError(name)

@@ -16,21 +16,23 @@ from functools import lru_cache
 from struct import Struct
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from bridge.erlang import control
+from bridge.erlang import control, recognize
 from bridge.erlang.errors import ErlangError, EtfError, NodeDown, RemoteError
-from bridge.erlang.etf_decode import DEFAULT_LIMITS, Limits, decode
+from bridge.erlang.etf_decode import decode
 from bridge.erlang.etf_encode import encode
-from bridge.erlang.recognize import Pattern
 from bridge.erlang.terms import Atom, Pid, Reference
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from bridge.erlang.channel import Event
     from bridge.erlang.control import Message
+    from bridge.erlang.etf_decode import Limits
     from bridge.erlang.handshake import Agreed
     from bridge.erlang.terms import Term
 
 _WORDS: Final = Struct(">III").pack
+_U32: Final = Struct(">I").pack
 _REQUEST: Final = b"p\x83h\x06a\x1d"  # a tuple of six, SPAWN_REQUEST first
 _ARGUMENTS: Final = b"\x83l\0\0\0\4"  # the payload of a request, a list of four
 _NIL: Final = b"j"
@@ -60,7 +62,7 @@ class Returned(NamedTuple):
 
 
 class Failed(NamedTuple):
-    """A call has failed."""
+    """A call has failed, or its process has ended after it was given up."""
 
     call: Call
     error: ErlangError
@@ -74,21 +76,25 @@ def _function(module: str, function: str) -> bytes:
 class Calls:
     """The table of calls of one connection, by the numbers of their references."""
 
-    def __init__(self, agreed: Agreed, send: Callable[[bytes], None], limits: Limits = DEFAULT_LIMITS) -> None:
+    def __init__(self, agreed: Agreed, send: Callable[[bytes], None], limits: Limits) -> None:
         """Prepare an empty table.
 
         Args:
-            agreed: what the handshake settled, for the names and our creation.
+            agreed: what the handshake settled, for the names and creations.
             send: takes a frame to be sent.
             limits: of the results.
         """
-        self._pattern = Pattern(agreed)
+        self._own = Pid(Atom(agreed.own_name), 1, 0, agreed.own_creation)
         self._peer = agreed.peer_name
         self._send = send
         self._limits = limits
         self._calls: dict[bytes, Call] = {}
         self._last = 0
-        self._leader = self._pattern.sender
+        self._sender = self._leader = encode(self._own)
+        self._reference = b"Z\0\3" + encode(self._own.node) + _U32(agreed.own_creation)
+        runner = b"X" + encode(Atom(agreed.peer_name))
+        self._returned = recognize.returned(self._sender, self._reference, runner).match
+        self._spawned = recognize.spawned(self._sender, self._reference, runner).fullmatch
 
     @property
     def in_flight(self) -> int:
@@ -108,8 +114,8 @@ class Calls:
         arguments = _function(module, function) + encode(args)
         last = self._last = self._last % 0xFFFF_FFFF + 1
         key = _WORDS(last & 0x3FFFF, last >> 18, 0)  # 18 bits in the first word, as nodes make them
-        reference = self._pattern.reference + key
-        head = _REQUEST + reference + self._pattern.sender + self._leader + _RUN + _ARGUMENTS
+        reference = self._reference + key
+        head = _REQUEST + reference + self._sender + self._leader + _RUN + _ARGUMENTS
         self._send(head + reference + arguments + _NIL)
         call = self._calls[key] = Call(key)
         return call
@@ -121,98 +127,78 @@ class Calls:
             if call.pid:
                 self._kill(call.pid)
 
-    def give_up_all(self, why: str) -> list[Failed]:
-        """Give up every call; each that somebody waited for fails."""
-        failed = [Failed(call, NodeDown(self._peer, why)) for call in self._calls.values() if not call.given_up]
-        for call in list(self._calls.values()):
-            self.give_up(call)
-        return failed
+    def fail_all(self, why: str) -> list[Failed]:
+        """What becomes of the calls when the connection is lost or about to be closed."""
+        return [Failed(call, NodeDown(self._peer, why)) for call in self._calls.values()]
 
-    def recognize(self, data: bytes, start: int, end: int) -> Returned | Failed | bool:
-        """Take the frame in `data` from `start` to `end` if its bytes are those of a usual answer.
+    def receive(self, data: bytes, start: int, end: int, events: list[Event]) -> Message | None:
+        """Take the frame in `data` from `start` to `end`, and append what becomes of its call.
 
         Returns:
-            The event that it makes, or whether it was one that makes none. A result that does not make a term, or is
-            beyond the limits, fails its call alone.
+            The message that the frame is, where it is about no call.
+
+        Raises:
+            EtfError: not a message. A result that does not make a term, or is beyond the limits, fails its call alone.
         """
-        if returned := self._pattern.returned(data, start):
-            key, pos = returned
-            call = self._calls.pop(key, None)
-            if call is None or call.given_up:
-                return True
-            try:
-                value, pos = decode(data, pos, self._limits, end)
-            except EtfError as error:
-                return Failed(call, error)
-            return Returned(call, value) if pos == end else Failed(call, EtfError("there are bytes after a result"))
-        if spawned := self._pattern.spawned(data, start, end):
-            key, pid = spawned
-            if call := self._calls.get(key):
-                self._runs(call, pid)
-                return True
-        return False
-
-    def too_long(self, head: bytes, length: int) -> Failed | None:
-        """Fail the call whose answer begins with these bytes and is longer than any may be."""
-        returned = self._pattern.returned(head, 0)
-        call = self._calls.pop(returned[0], None) if returned else None
-        if call is None or call.given_up:
+        if recognized := self._returned(data, start, end):
+            if call := self._calls.pop(recognized[1], None):
+                events.append(self._result(call, data, recognized.end(), end))
             return None
-        return Failed(call, EtfError(f"node {self._peer} gave a result of {length:,} bytes, which is beyond the limit"))
-
-    def answer(self, message: Message) -> Returned | Failed | bool:
-        """Take a message of the peer, if it belongs to a call: the event that it makes, or whether it was one."""
+        if (recognized := self._spawned(data, start, end)) and (call := self._calls.get(recognized[1])):
+            self._runs(call, recognized[2])
+            return None
+        message = control.read(data, start, end, self._limits)
         match message.control:
-            case (control.SPAWN_REPLY, Reference() as reference, _, _, result):
-                return self._spawned(reference, result)
+            case (control.SPAWN_REPLY, Reference() as reference, _, _, Pid() as runner):
+                if call := self._of(reference):
+                    self._runs(call, encode(runner))
+            case (control.SPAWN_REPLY, Reference() as reference, _, _, reason):
+                self._ended(reference, (reference, Atom("error"), reason), events)
             case (control.PAYLOAD_MONITOR_P_EXIT, _, _, Reference() as reference):
-                return self._finished(reference, message.payload)
+                self._ended(reference, message.payload, events)
             case (control.MONITOR_P_EXIT, _, _, Reference() as reference, reason):
-                return self._finished(reference, reason)
+                self._ended(reference, reason, events)
             case _:
-                return False
+                return message
+        return None
 
-    def fail_all(self, why: str) -> list[Failed]:
-        """The connection is lost: so is every call that somebody waits for."""
-        calls, self._calls = self._calls, {}
-        return [Failed(call, NodeDown(self._peer, why)) for call in calls.values() if not call.given_up]
+    def too_long(self, head: bytes, length: int, events: list[Event]) -> None:
+        """Fail the call whose answer begins with these bytes and is longer than any may be."""
+        recognized = self._returned(head)
+        if recognized and (call := self._calls.pop(recognized[1], None)):
+            what = f"node {self._peer} gave a result of {length:,} bytes, which is beyond the limit"
+            events.append(Failed(call, EtfError(what)))
+
+    def _result(self, call: Call, data: bytes, pos: int, end: int) -> Returned | Failed:
+        try:
+            value, pos = decode(data, pos, self._limits, end)
+        except EtfError as error:
+            return Failed(call, error)
+        return Returned(call, value) if pos == end else Failed(call, EtfError("there are bytes after a result"))
 
     def _of(self, reference: Reference) -> Call | None:
-        own = self._pattern.own_pid
-        ours = reference.node == own.node and reference.creation == own.creation
+        ours = reference.node == self._own.node and reference.creation == self._own.creation
         return self._calls.get(_WORDS(*reference.ids)) if ours and len(reference.ids) == 3 else None
 
-    def _spawned(self, reference: Reference, result: Term) -> Failed | bool:
+    def _runs(self, call: Call, runner: bytes) -> None:
+        call.pid = runner
+        if call.given_up:
+            self._kill(runner)
+
+    def _ended(self, reference: Reference, reason: Term, events: list[Event]) -> None:
         call = self._of(reference)
         if call is None:
-            return True
-        if isinstance(result, Pid):
-            self._runs(call, encode(result))
-            return True
+            return
         del self._calls[call.key]
-        return True if call.given_up else Failed(call, RemoteError(self._peer, "error", result))
-
-    def _runs(self, call: Call, pid: bytes) -> None:
-        call.pid = pid
-        if call.given_up:
-            self._kill(pid)
-
-    def _finished(self, reference: Reference, reason: Term) -> Returned | Failed | bool:
-        call = self._of(reference)
-        if call is None:
-            return True
-        del self._calls[call.key]
-        if call.given_up:
-            return True
-        if isinstance(reason, EtfError):
-            return Failed(call, reason)
         match reason:
+            case EtfError():
+                events.append(Failed(call, reason))
             case (Reference() as mine, "return", value) if mine == reference:
-                return Returned(call, value)
+                events.append(Returned(call, value))
             case (Reference() as mine, Atom() as kind, value, *stacktrace) if mine == reference and len(reason) < 5:
-                return Failed(call, RemoteError(self._peer, str(kind), value, *stacktrace))
+                events.append(Failed(call, RemoteError(self._peer, str(kind), value, *stacktrace)))
             case _:
-                return Failed(call, RemoteError(self._peer, "exit", reason))
+                events.append(Failed(call, RemoteError(self._peer, "exit", reason)))
 
-    def _kill(self, pid: bytes) -> None:
-        self._send(_KILL + self._pattern.sender + pid + _KILLED)
+    def _kill(self, runner: bytes) -> None:
+        self._send(_KILL + self._sender + runner + _KILLED)

@@ -1,7 +1,7 @@
 """One connection to a node as a machine without I/O: bytes in, events and bytes out.
 
     receive_data(bytes, now) → events       what the node said: the handshake is done, a call has its result, …
-    data_to_send() → bytes                  what is to be written, after each call of any method
+    data_to_send(now) → bytes               what is to be written, after each call of any method
     check(now) → events                     at `next_check`: ticks that are due, and whether the node keeps silent
 
 Frames have lengths of 2 bytes during the handshake and 4 bytes after it; over TLS 4 bytes throughout. An empty frame
@@ -11,14 +11,13 @@ Source: "Protocol between Connected Nodes" of the Erlang Distribution Protocol c
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple, cast
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from bridge.erlang import control, guest
 from bridge.erlang.calls import Calls, Failed, Returned
 from bridge.erlang.errors import (
     CertificateError,
     ConnectError,
-    ErlangError,
     EtfError,
     NodeDown,
     ProtocolViolation,
@@ -34,7 +33,6 @@ if TYPE_CHECKING:
 
     from bridge.erlang.calls import Call
     from bridge.erlang.handshake import Handshake
-    from bridge.erlang.terms import Term
 
 FRAME_LIMIT: Final = 128 * 1024 * 1024
 """A longer frame is skipped: far above any report, far below what would exhaust the machine."""
@@ -50,25 +48,27 @@ _HEAD_BYTES: Final = 1024
 _TLS_RECORDS: Final = b"\x15\x16"
 
 
-class Greeted(NamedTuple):
-    """Calls may be made: the processes that run them have a group leader in the node."""
+class Learned(NamedTuple):
+    """The node has answered a question of ours: `greeted` or `next_check` may be another now."""
 
 
 class Lost(NamedTuple):
-    """The connection is of no more use: the node keeps silent, refuses us, or said what no node says."""
+    """The connection is of no more use, and this is why: no handshake, or after it, it went down."""
 
-    error: ErlangError
+    error: ConnectError | NodeDown
 
 
-Event = Agreed | Greeted | Returned | Failed | Request | Lost
+Event = Agreed | Learned | Returned | Failed | Request | Lost
 
 
 class Channel:
     """A connection from the first frame of the handshake on."""
 
+    calls: Calls
+    """The calls in flight; only after `Agreed`."""
+
     def __init__(
         self,
-        peer: str,
         handshake: Handshake,
         *,
         tls: bool,
@@ -79,94 +79,68 @@ class Channel:
         """Prepare; the first frame is ready to be sent.
 
         Args:
-            peer: the node's name.
             handshake: at its start.
             tls: whether the transport is TLS.
             now: the present time.
             registered: the names that take calls.
             limits: of the terms that the node sends.
         """
+        self.peer = handshake.peer
         self.agreed: Agreed | None = None
+        self.greeted = False
+        """Whether calls may be made: the processes that run them have a group leader in the node."""
         self.unsent = 0
         """Bytes that `data_to_send` would give."""
         self.next_check = now + SILENCE_UNTIL_KNOWN
-        self._peer = peer
         self._handshake = handshake
         self._tls = tls
         self._head = 4 if tls else 2
+        self._limit = HANDSHAKE_FRAME_LIMIT
+        self._take = self._shake
+        """What is done with a whole frame."""
         self._registered = registered
         self._limits = limits
         self._out: list[bytes] = []
         self._partial = bytearray()
         self._needed = 0
         self._skipped = 0
-        self._calls: Calls | None = None
         self._leader: Call | None = None
         self._ticktime: Call | None = None
         self._silence = SILENCE_UNTIL_KNOWN
         self._tick_every = SILENCE_UNTIL_KNOWN
         self._heard_at = self._sent_at = now
-        self._send(handshake.start())
+        self.send(handshake.start())
 
     # what is to be sent
 
-    def data_to_send(self) -> bytes:
-        """The bytes to write, once."""
-        out, self._out, self.unsent = self._out, [], 0
-        return out[0] if len(out) == 1 else b"".join(out)
-
     def send(self, frame: bytes) -> None:
-        """Send the frame with which a registered name answers."""
-        self._send(frame)
-
-    def _send(self, frame: bytes) -> None:
+        """Send a frame."""
         self._out.append(len(frame).to_bytes(self._head, "big") + frame)
         self.unsent += len(frame) + self._head
 
-    # calls
-
-    def start(self, module: str, function: str, args: list[Term]) -> Call:
-        """Call a function in the node; what becomes of it is an event. Only after `Greeted`.
-
-        Raises:
-            EtfError: an argument cannot be a term.
-        """
-        assert self._calls
-        return self._calls.start(module, function, args)
-
-    def give_up(self, call: Call) -> None:
-        """Kill the process that runs a call, now or as soon as it is known; nothing more is said of it."""
-        if self._calls:
-            self._calls.give_up(call)
-
-    def give_up_all(self, why: str) -> list[Failed]:
-        """Give up every call, because the connection is about to be closed; each that somebody waits for fails."""
-        return self._calls.give_up_all(why) if self._calls else []
-
-    @property
-    def in_flight(self) -> int:
-        """How many processes run in the node for us."""
-        return self._calls.in_flight if self._calls else 0
-
-    def fail_all(self, why: str) -> list[Failed]:
-        """What becomes of the calls when the connection is lost."""
-        return self._calls.fail_all(why) if self._calls else []
+    def data_to_send(self, now: float) -> bytes:
+        """The bytes to write, once; with them we give a sign of life."""
+        self._sent_at = now
+        out, self._out, self.unsent = self._out, [], 0
+        return out[0] if len(out) == 1 else b"".join(out)
 
     # what is received
 
     def receive_data(self, data: bytes, now: float) -> list[Event]:
         """Take bytes as they come, in pieces of any size; nothing after `Lost`."""
         events: list[Event] = []
+        self._heard_at = now
         try:
-            self._receive(data, now, events)
-        except ErlangError as error:
-            events.append(Lost(error if isinstance(error, ConnectError) else ProtocolViolation(self._peer, error.what)))
+            self._receive(data, events)
+        except ConnectError as error:
+            events.append(Lost(error))
+        except EtfError as error:
+            events.append(Lost(NodeDown(self.peer, f"it said what no node says: {error.what}")))
         return events
 
-    def _receive(self, data: bytes, now: float, events: list[Event]) -> None:
-        self._heard_at = now
+    def _receive(self, data: bytes, events: list[Event]) -> None:
         if self._skipped:
-            data = self._skip(data)
+            data, self._skipped = data[self._skipped :], max(0, self._skipped - len(data))
         if self._partial:
             # every byte of a long frame is copied twice, however many pieces it comes in
             self._partial += data
@@ -175,118 +149,81 @@ class Channel:
             data = bytes(self._partial)
             self._partial = bytearray()
         pos, size = 0, len(data)
+        self._needed = self._head
         while size - pos >= self._head:
             start = pos + self._head
             length = int.from_bytes(data[pos:start], "big")
             end = start + length
-            if length > (FRAME_LIMIT if self.agreed else HANDSHAKE_FRAME_LIMIT):
-                if not self._is_skipped(data, start, length, events):
-                    break
-                return
+            if length > self._limit:
+                if not self.agreed:
+                    raise self._no_frame(data[pos], length)
+                end = start + _HEAD_BYTES
             if end > size:
                 self._needed = end - pos
                 break
-            if self.agreed:
-                self._message(data, start, end, events)
-            else:
-                self._shake(data[start:end], now, events)
+            if length > self._limit:
+                self.calls.too_long(data[start:end], length, events)
+                self._skipped = start + length - size
+                return
+            self._take(data, start, end, events)
             pos = end
-        else:
-            self._needed = self._head
         if pos < size:
             self._partial += memoryview(data)[pos:]
 
-    def closed(self, reason: str, certificate: str | None) -> ConnectError:
-        """What it means for the handshake that the connection was closed.
+    def _no_frame(self, first: int, length: int) -> ConnectError:
+        """What a length means that no frame of a handshake has."""
+        if first in _TLS_RECORDS:
+            return TlsExpected(self.peer)
+        return ProtocolViolation(self.peer, f"a frame of {length} bytes is beyond the limit")
 
-        Args:
-            reason: the transport's word for it.
-            certificate: what TLS said, where it ended the connection.
-        """
-        if certificate is not None:
-            return CertificateError(self._peer, certificate or reason)
-        if self._tls and self._handshake.expects is Expects.STATUS:
-            return CertificateError(self._peer, "it closed right after the TLS handshake, so it may not trust ours")
-        return self._handshake.closed()
-
-    def _is_skipped(self, data: bytes, start: int, length: int, events: list[Event]) -> bool:
-        """Refuse a frame that is too long; False while too little of it is there to see whose answer it is."""
-        if not self.agreed:
-            if data[start - self._head] in _TLS_RECORDS:
-                raise TlsExpected(self._peer)
-            raise ProtocolViolation(self._peer, f"a frame of {length} bytes is beyond the limit")
-        if len(data) - start < _HEAD_BYTES:
-            self._needed = self._head + _HEAD_BYTES
-            return False
-        assert self._calls
-        if failed := self._calls.too_long(data[start : start + _HEAD_BYTES], length):
-            events.append(failed)
-        self._skipped = length - (len(data) - start)
-        self._needed = self._head
-        return True
-
-    def _skip(self, data: bytes) -> bytes:
-        rest = data[self._skipped :]
-        self._skipped = max(0, self._skipped - len(data))
-        return rest
-
-    def _shake(self, frame: bytes, now: float, events: list[Event]) -> None:
-        answer = self._handshake.receive(frame)
+    def _shake(self, data: bytes, start: int, end: int, events: list[Event]) -> None:
+        answer = self._handshake.receive(data[start:end])
         if answer is not None:
-            self._send(answer)
+            self.send(answer)
         if agreed := self._handshake.agreed:
             self.agreed = agreed
-            self._head = 4
-            self._calls = Calls(agreed, self._send, self._limits)
+            self._head, self._limit, self._take = 4, FRAME_LIMIT, self._message
+            self.calls = Calls(agreed, self.send, self._limits)
             # Code that prints would send us I/O requests and wait for the answers, if the group leader were ours.
-            self._ticktime = self._calls.start("net_kernel", "get_net_ticktime", [])
-            self._leader = self._calls.start("erlang", "whereis", [Atom("user")])
-            self._sent_at = now
+            self._ticktime = self.calls.start("net_kernel", "get_net_ticktime", [])
+            self._leader = self.calls.start("erlang", "whereis", [Atom("user")])
             events.append(agreed)
 
     def _message(self, data: bytes, start: int, end: int, events: list[Event]) -> None:
         if start == end:
             # Answering each tick with a tick holds the connection at every net_ticktime.
-            self._send(control.TICK)
+            self.send(control.TICK)
             return
-        assert self._calls
-        outcome = self._calls.recognize(data, start, end)
-        if outcome is False:
-            message = control.read(data, start, end, self._limits)
-            outcome = self._calls.answer(message)
-            if outcome is False and not isinstance(message.payload, EtfError):
-                answers = guest.answer(message, self._registered)
-                if isinstance(answers, Request):
-                    events.append(answers)
-                else:
-                    for answer in answers:
-                        self._send(answer)
-        if outcome.__class__ is not bool:
-            self._called(cast("Returned | Failed", outcome), events)
+        message = self.calls.receive(data, start, end, events)
+        if message is None:
+            if (self._ticktime or self._leader) and events:
+                events[-1] = self._learn(events[-1])
+        elif not isinstance(message.payload, EtfError):
+            answers = guest.answer(message, self._registered)
+            if isinstance(answers, Request):
+                events.append(answers)
+            else:
+                for answer in answers:
+                    self.send(answer)
 
-    def _called(self, outcome: Returned | Failed, events: list[Event]) -> None:
-        call = outcome.call
-        if call is self._leader:
-            if isinstance(outcome, Returned) and isinstance(outcome.value, Pid):
-                assert self._calls
-                self._calls.lead(outcome.value)
-            events.append(Greeted())
-        elif call is self._ticktime:
-            seconds = outcome.value if isinstance(outcome, Returned) else None
-            if isinstance(seconds, tuple):  # {ongoing_change_to, Seconds}
-                seconds = seconds[-1]
+    def _learn(self, event: Event) -> Event:
+        """Take the answers to our own questions, which are nobody else's."""
+        if not isinstance(event, Returned | Failed) or event.call not in {self._leader, self._ticktime}:
+            return event
+        value = event.value if isinstance(event, Returned) else None
+        if event.call is self._leader:
+            self.greeted, self._leader = True, None
+            if isinstance(value, Pid):
+                self.calls.lead(value)
+        else:
+            self._ticktime = None
+            seconds = value[-1] if isinstance(value, tuple) and value else value  # {ongoing_change_to, Seconds}
             if isinstance(seconds, int) and seconds > 0:
                 self._silence = SILENCE_FACTOR * seconds
                 self._tick_every = seconds / TICKS
-                self.next_check = self._heard_at + self._tick_every
-        else:
-            events.append(outcome)
+        return Learned()
 
     # time
-
-    def wrote(self, now: float) -> None:
-        """Something was written, or the node took what was: that is our sign of life, and its own."""
-        self._sent_at = now
 
     def check(self, now: float, *, taken: bool = False) -> list[Event]:
         """Give a sign of life where none was given lately, and see whether the node gives any.
@@ -301,8 +238,25 @@ class Channel:
             self._heard_at = now
         silent = now - self._heard_at
         if silent >= self._silence:
-            return [Lost(NodeDown(self._peer, f"nothing was heard for {silent:.0f} s"))]
+            return [Lost(NodeDown(self.peer, f"nothing was heard for {silent:.0f} s"))]
         if self.agreed and now - self._sent_at >= self._tick_every:
-            self._send(control.TICK)
+            self.send(control.TICK)
         self.next_check = min(self._heard_at + self._silence, now + self._tick_every)
         return []
+
+    # the end
+
+    def closed(self, reason: str, certificate: str | None) -> ConnectError | NodeDown:
+        """What it means that the transport was closed.
+
+        Args:
+            reason: the transport's word for it.
+            certificate: what TLS said, where it ended the connection.
+        """
+        if self.agreed:
+            return NodeDown(self.peer, reason)
+        if certificate is not None:
+            return CertificateError(self.peer, certificate or reason)
+        if self._tls and self._handshake.expects is Expects.STATUS:
+            return CertificateError(self.peer, "it closed right after the TLS handshake, so it may not trust ours")
+        return self._handshake.closed()

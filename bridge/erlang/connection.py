@@ -13,8 +13,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final, cast
 
 from bridge.erlang.calls import Failed, Returned
-from bridge.erlang.channel import Channel, Greeted, Lost
-from bridge.erlang.errors import CallTimeout, ErlangError, NodeDown
+from bridge.erlang.channel import Learned, Lost
+from bridge.erlang.errors import CallTimeout, NodeDown
 from bridge.erlang.guest import Request
 from bridge.erlang.handshake import Agreed
 from bridge.log import Line
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bridge.erlang.calls import Call
-    from bridge.erlang.channel import Event
+    from bridge.erlang.channel import Channel, Event
+    from bridge.erlang.errors import ConnectError, ErlangError
     from bridge.erlang.terms import Term
 
 log = logging.getLogger(__name__)
@@ -40,49 +41,60 @@ FAREWELL_SECONDS: Final = 0.5
 class Connection(asyncio.Protocol):
     """A connection from the first frame of the handshake to its loss."""
 
+    _transport: asyncio.Transport
+
     def __init__(
         self,
-        peer: str,
-        make: Callable[[float], Channel],
+        channel: Channel,
         on_request: Callable[[Connection, Request], None],
-        on_lost: Callable[[Connection], None],
-        on_up: Callable[[str], None] | None = None,
+        on_lost: Callable[[Connection, str], None],
     ) -> None:
         """Prepare for a transport.
 
         Args:
-            peer: the node's name.
-            make: gives the channel, at the present time.
+            channel: at its start.
             on_request: takes a `gen_server:call` for a registered name.
-            on_lost: told once that the connection is of no more use.
-            on_up: called with the peer's name when the handshake is done.
+            on_lost: called once with the reason when the connection is of no more use.
         """
         self._loop = asyncio.get_running_loop()
-        self.peer = peer
-        self.ready: asyncio.Future[Agreed] = self._loop.create_future()
-        self.agreed: Agreed | None = None
-        self.lost = False
-        self.why = ""
-        """Why it is lost."""
-        self.by_peer = False
+        self.peer = channel.peer
+        self.loss: ConnectError | NodeDown | None = None
+        """Why the connection is of no more use."""
+        self.closed_by_peer = False
         """Whether the peer closed it, and neither we nor a reset ended it."""
-        self._make = make
-        self._channel: Channel | None = None
+        self._channel = channel
         self._on_request = on_request
         self._on_lost = on_lost
-        self._on_up = on_up
-        self._transport: asyncio.Transport | None = None
         self._batching = False
-        self._writable = asyncio.Event()
-        self._writable.set()
+        self._writable = True
         self._buffered = 0
-        self._greeted = asyncio.Event()
-        self._quiet = asyncio.Event()
-        self._quiet.set()
-        self._ended = asyncio.Event()
+        self._closed = False
         self._timer: asyncio.TimerHandle | None = None
-        self._next_check = 0.0
-        """When the timer is due; 0 where there is none."""
+        self._changed = asyncio.Event()
+        """Never set for long: it wakes whoever waits for anything to change, who then looks again."""
+
+    @property
+    def agreed(self) -> Agreed | None:
+        """What the handshake settled, once it is done."""
+        return self._channel.agreed
+
+    async def shaken(self) -> None:
+        """Wait for the handshake.
+
+        Raises:
+            ConnectError: it has failed.
+        """
+        await self._until(lambda: self.agreed or self.loss)
+        if self.loss and not self.agreed:
+            raise self.loss
+
+    async def _until(self, holds: Callable[[], object]) -> None:
+        while not holds():
+            await self._changed.wait()
+
+    def _wake(self) -> None:
+        self._changed.set()
+        self._changed.clear()
 
     # asyncio's side
 
@@ -90,51 +102,44 @@ class Connection(asyncio.Protocol):
         """Begin the handshake."""
         self._transport = cast("asyncio.Transport", transport)
         self._transport.set_write_buffer_limits(high=HIGH_WATER)
-        self._channel = self._make(self._loop.time())
         self._flush()
 
     def data_received(self, data: bytes) -> None:
         """Take bytes of the peer; what no node says ends the connection."""
-        channel = self._channel
-        assert channel
-        for event in channel.receive_data(data, self._loop.time()):
+        for event in self._channel.receive_data(data, self._loop.time()):
             self._happened(event)
-        if channel.unsent:
+        if self._channel.unsent:
             self._flush_soon()
-        if channel.next_check < self._next_check:
-            self._check()
-        if not self._quiet.is_set() and not channel.in_flight:
-            self._quiet.set()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Fail the handshake or every call in flight, at once."""
         reason = str(exc) if exc else "it closed the connection"
-        self.by_peer = exc is None and not self.lost
-        if self._channel and not self.ready.done():
-            certificate = str(getattr(exc, "reason", None) or "") if type(exc).__module__ == "ssl" else None
-            self._refuse(self._channel.closed(reason, certificate))
-        self._end(reason)
-        self._ended.set()
+        certificate = str(getattr(exc, "reason", None) or "") if type(exc).__module__ == "ssl" else None
+        self.closed_by_peer = exc is None and self.loss is None
+        self._end(self._channel.closed(reason, certificate))
+        self._closed = True
+        self._wake()
 
     def pause_writing(self) -> None:
         """Callers wait until the peer has taken more; so does the peer, whose requests would make answers pile up."""
-        self._writable.clear()
-        assert self._transport
+        self._writable = False
         self._buffered = self._transport.get_write_buffer_size()
         self._transport.pause_reading()
 
     def resume_writing(self) -> None:
         """Callers and peer go on."""
-        self._writable.set()
-        assert self._transport
+        self._writable = True
         if not self._transport.is_closing():
             self._transport.resume_reading()
+        self._wake()
 
     def _happened(self, event: Event) -> None:
         if event.__class__ is Returned:  # nearly every one; a pattern takes longer to look at than all else here
             call, value = event
             waiter = cast("asyncio.Future[Term]", call.waiter)
-            if not waiter.done():
+            if waiter.done():
+                self._wake()  # `close` waits for what was given up
+            else:
                 waiter.set_result(value)
             return
         match event:
@@ -142,40 +147,27 @@ class Connection(asyncio.Protocol):
                 self._failed(call, error)
             case Request():
                 self._on_request(self, event)
-            case Agreed():
-                self._agreed(event)
-            case Greeted():
-                self._greeted.set()
-            case Lost(NodeDown() as silence):
-                self._end(silence.detail)
+            case Agreed() | Learned():
+                self._wake()
+                self._check()
             case Lost(error):
-                self._refuse(error)
-                self._end(error.what)
+                self._end(error)
 
-    def _agreed(self, agreed: Agreed) -> None:
-        self.agreed = agreed
-        if not self.ready.done():
-            self.ready.set_result(agreed)
-        if self._on_up:
-            self._on_up(self.peer)
-        self._check()
-
-    @staticmethod
-    def _failed(call: Call, error: ErlangError) -> None:
+    def _failed(self, call: Call, error: ErlangError) -> None:
         waiter = cast("asyncio.Future[Term] | None", call.waiter)
-        if waiter and not waiter.done():
+        if waiter is None or waiter.done():
+            self._wake()
+        else:
             waiter.set_exception(error)
 
     # writing
 
     def send(self, frame: bytes) -> None:
         """Send a frame that a registered name answers with; without effect once the connection is lost."""
-        if self._channel and not self.lost:
-            self._channel.send(frame)
-            self._flush_soon()
+        self._channel.send(frame)
+        self._flush_soon()
 
     def _flush_soon(self) -> None:
-        assert self._channel
         if not self._batching:
             self._batching = True
             self._loop.call_soon(self._end_of_batch)
@@ -185,13 +177,11 @@ class Connection(asyncio.Protocol):
 
     def _end_of_batch(self) -> None:
         self._batching = False
-        if self._channel and self._channel.unsent:
-            self._flush()
+        self._flush()
 
     def _flush(self) -> None:
-        if self._channel and self._channel.unsent and self._transport and not self.lost:
-            self._channel.wrote(self._loop.time())
-            self._transport.write(self._channel.data_to_send())
+        if self._channel.unsent and self.loss is None:
+            self._transport.write(self._channel.data_to_send(self._loop.time()))
 
     # calls
 
@@ -211,24 +201,24 @@ class Connection(asyncio.Protocol):
             RemoteError: the function failed, or does not exist.
             EtfError: an argument or the result cannot be a term, or is beyond the limits.
         """
+        channel = self._channel
         # One that waited may find that another has filled the buffer meanwhile.
-        while not self.lost and not (self._greeted.is_set() and self._writable.is_set()):
+        while self.loss is None and not (channel.greeted and self._writable):
             try:
                 async with asyncio.timeout_at(deadline):
-                    await self._writable.wait()
-                    await self._greeted.wait()
+                    await self._changed.wait()
             except TimeoutError as error:
                 raise CallTimeout(self.peer, timeout) from error
-        if self.lost or self._channel is None:
-            raise NodeDown(self.peer, self.why)
-        call = self._channel.start(module, function, args)
+        if self.loss:
+            raise NodeDown(self.peer, self.loss.detail)
+        call = channel.calls.start(module, function, args)
         call.waiter = future = self._loop.create_future()
         self._flush_soon()
         timer = self._loop.call_at(deadline, self._expire, call, timeout)
         try:
             return await future
         except (CallTimeout, asyncio.CancelledError):
-            self._channel.give_up(call)
+            channel.calls.give_up(call)
             self._flush_soon()
             raise
         finally:
@@ -243,61 +233,51 @@ class Connection(asyncio.Protocol):
         """Let the channel look at the time, now and when it next wants to."""
         if self._timer:
             self._timer.cancel()
-        if self.lost or not self._channel or not self._transport:
+        if self.loss:
             return
         taken = False
-        if not self._writable.is_set():
+        if not self._writable:
             # it is not read while it takes long data, so that it takes them is its sign of life
             before, self._buffered = self._buffered, self._transport.get_write_buffer_size()
             taken = self._buffered < before
+        self._timer = None
         for event in self._channel.check(self._loop.time(), taken=taken):
             self._happened(event)
         self._flush()
-        if not self.lost:
-            self._next_check = self._channel.next_check
-            self._timer = self._loop.call_at(self._next_check, self._check)
-
-    def _refuse(self, error: ErlangError) -> None:
-        if not self.ready.done():
-            self.ready.set_exception(error)
-            self.ready.exception()  # whether or not anybody waits
+        if not self.loss:
+            self._timer = self._loop.call_at(self._channel.next_check, self._check)
 
     async def close(self) -> None:
         """Kill what runs in the node for us, and close; calls in flight fail."""
-        if self._channel and self._transport and not self.lost:
-            self._quiet.clear()
-            for event in self._channel.give_up_all(_CLOSED):
-                self._happened(event)
+        calls = self._channel.calls
+        if not self.loss:
+            for call, error in calls.fail_all(_CLOSED):
+                self._failed(call, error)
+                calls.give_up(call)
             self._flush()
-            if self._channel.in_flight:
-                await self._within(self._quiet)
+            await self._at_most(FAREWELL_SECONDS, lambda: self.loss or not calls.in_flight)
         self.abort()
-        if self._transport:
-            await self._within(self._ended)
+        await self._at_most(FAREWELL_SECONDS, lambda: self._closed)
 
-    async def _within(self, event: asyncio.Event) -> None:
+    async def _at_most(self, seconds: float, holds: Callable[[], object]) -> None:
         with suppress(TimeoutError):
-            async with asyncio.timeout(FAREWELL_SECONDS):
-                await event.wait()
+            async with asyncio.timeout(seconds):
+                await self._until(holds)
 
     def abort(self) -> None:
         """Close at once; calls in flight fail."""
-        self._end(_CLOSED)
+        self._end(NodeDown(self.peer, _CLOSED))
 
-    def _end(self, why: str) -> None:
-        if self.lost:
+    def _end(self, loss: ConnectError | NodeDown) -> None:
+        if self.loss:
             return
-        self.lost = True
-        self.why = why
+        self.loss = loss
         if self._timer:
             self._timer.cancel()
-        for call, error in self._channel.fail_all(why) if self._channel else ():
-            self._failed(call, error)
-        self._writable.set()
-        self._greeted.set()
-        self._quiet.set()
-        if self._transport:
-            self._transport.abort()
+        self._transport.abort()
         if self.agreed:
-            log.debug(Line("connection_lost", node=self.peer, reason=why))
-        self._on_lost(self)
+            for call, error in self._channel.calls.fail_all(loss.detail):
+                self._failed(call, error)
+            log.debug(Line("connection_lost", node=self.peer, reason=loss.detail))
+        self._wake()
+        self._on_lost(self, loss.detail)

@@ -20,7 +20,7 @@ DISTRIBUTION_VERSION: Final = 6
 _NAMES_REQ, _PORT_PLEASE2_REQ, _PORT2_RESP = 110, 122, 119
 
 _PORT2: Final = Struct(">HBBHH")
-_LISTED: Final = re.compile(r"name (\S{1,255}) at port (\d{1,5})")
+_LISTED: Final = re.compile(r"name (\S{1,255}) at port \d")
 
 
 class NodePort(NamedTuple):
@@ -64,16 +64,15 @@ def names_please() -> bytes:
     return _request(bytes([_NAMES_REQ]))
 
 
-def read_names(answer: bytes) -> dict[str, int]:
-    """NAMES_RESP, whole (EPMD closes after it): every node's name, without host, and its port.
+def read_names(answer: bytes) -> list[str]:
+    """NAMES_RESP, whole (EPMD closes after it): the names of all nodes, without host.
 
     Raises:
         EtfError: not an answer of EPMD.
     """
     if len(answer) < 4:
         raise EtfError("that is not an answer of EPMD")
-    listed = answer[4:].decode(errors="replace")  # after the port of EPMD itself
-    return {name: int(port) for name, port in _LISTED.findall(listed)}
+    return sorted(_LISTED.findall(answer[4:].decode(errors="replace")))  # after the port of EPMD itself
 
 
 def _request(body: bytes) -> bytes:

@@ -71,6 +71,7 @@ class ConnectError(ErlangError):
 
     def __init__(self, node: str, detail: str = "", *, phase: str = "") -> None:
         self.node = node
+        self.detail = detail
         what = f"node {node} {self.problem}"
         # the detail may be what any program says at a node's port
         detail = detail.replace("\n", "\\n")

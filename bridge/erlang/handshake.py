@@ -47,8 +47,6 @@ class Agreed(NamedTuple):
     own_creation: int
     peer_name: str
     peer_creation: int
-    flags: int
-    """What both sides can do."""
 
 
 class Expects(Enum):
@@ -94,16 +92,16 @@ class Handshake:
             challenge: 32 random bits.
             take_over: whether to replace a connection that the peer has under our name already.
         """
+        self.peer = peer
         self.agreed: Agreed | None = None
         self.expects = Expects.STATUS
-        self._peer = peer
         self._own = own
         self._creation = creation or 0
         self._lent = creation is None
         self._cookie = cookie
         self._challenge = challenge
         self._take_over = take_over
-        self._peer_creation = self._flags = 0
+        self._peer_creation = 0
         self._transitions: dict[Expects, tuple[Callable[[bytes], bytes | None], Expects]] = {
             Expects.STATUS: (self._status, Expects.CHALLENGE),
             Expects.CHALLENGE: (self._challenged, Expects.DIGEST),
@@ -128,21 +126,21 @@ class Handshake:
         try:
             answer = read(frame)
         except (error, UnicodeDecodeError, IndexError) as broken:
-            raise ProtocolViolation(self._peer, f"a broken {self.expects.value} message") from broken
+            raise ProtocolViolation(self.peer, f"a broken {self.expects.value} message") from broken
         self.expects = then
         return answer
 
     def closed(self) -> ConnectError:
         """What it means that the peer closed now."""
         if self.expects is Expects.DIGEST:
-            return BadCookie(self._peer)
+            return BadCookie(self.peer)
         if self.expects is Expects.STATUS:
-            return SilentPort(self._peer)
-        return NotAllowed(self._peer, f"closed where its {self.expects.value} was due")
+            return SilentPort(self.peer)
+        return NotAllowed(self.peer, f"closed where its {self.expects.value} was due")
 
     def _status(self, frame: bytes) -> bytes | None:
         if frame[:1] != b"s":
-            raise ProtocolViolation(self._peer, "no status message")
+            raise ProtocolViolation(self.peer, "no status message")
         status = frame[1:]
         if status in {b"ok", b"ok_simultaneous"} and not self._lent:
             return None
@@ -153,30 +151,29 @@ class Handshake:
             return None
         if status == b"alive":
             if not self._take_over:
-                raise NameTaken(self._peer)
+                raise NameTaken(self.peer)
             # The peer has not noticed yet that our last connection is lost; this one replaces it.
             return b"strue"
         if status == b"nok":
-            raise NameTaken(self._peer, "it is connecting to a node of our name itself")
-        raise NotAllowed(self._peer, f"status {status[:32].decode('latin-1')}")
+            raise NameTaken(self.peer, "it is connecting to a node of our name itself")
+        raise NotAllowed(self.peer, f"status {status[:32].decode('latin-1')}")
 
     def _challenged(self, frame: bytes) -> bytes:
         tag, theirs, challenge, creation, size = _CHALLENGE.unpack_from(frame)
         name = frame[_CHALLENGE.size : _CHALLENGE.size + size].decode()
         if tag != ord("N") or len(name.encode()) != size:
-            raise ProtocolViolation(self._peer, "no challenge message")
-        if name != self._peer:
-            raise WrongNode(self._peer, name)
+            raise ProtocolViolation(self.peer, "no challenge message")
+        if name != self.peer:
+            raise WrongNode(self.peer, name)
         if lacking := flags.missing(theirs):
-            raise NotAllowed(self._peer, f"it lacks the protocol flags {lacking:#x}; OTP 24 is the oldest supported")
+            raise NotAllowed(self.peer, f"it lacks the protocol flags {lacking:#x}; OTP 24 is the oldest supported")
         self._peer_creation = creation
-        self._flags = flags.complete(theirs) & flags.OURS
         return _REPLY.pack(ord("r"), self._challenge, digest(self._cookie, challenge))
 
     def _acknowledged(self, frame: bytes) -> None:
         if frame[:1] != b"a" or not _same(frame[1:], digest(self._cookie, self._challenge)):
-            raise BadCookie(self._peer, "its own digest is wrong")
-        self.agreed = Agreed(self._own, self._creation, self._peer, self._peer_creation, self._flags)
+            raise BadCookie(self.peer, "its own digest is wrong")
+        self.agreed = Agreed(self._own, self._creation, self.peer, self._peer_creation)
 
     def _too_much(self, _: bytes) -> None:
-        raise ProtocolViolation(self._peer, "it goes on after the handshake")
+        raise ProtocolViolation(self.peer, "it goes on after the handshake")

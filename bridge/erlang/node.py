@@ -7,6 +7,7 @@ import logging
 import os
 import secrets
 import socket
+from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from bridge.erlang import epmd, guest
@@ -19,12 +20,12 @@ from bridge.erlang.handshake import Handshake
 from bridge.erlang.names import NodeName, check_style
 from bridge.erlang.peer import Peer
 from bridge.erlang.terms import Atom
+from bridge.erlang.tls import client_context
 from bridge.log import Line
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-    from types import TracebackType
     from typing import Self
 
     from bridge.erlang.dial import Observer
@@ -83,7 +84,6 @@ class Node:
         self._limits = limits
         self._on_up = on_up
         self._on_down = on_down
-        self._context: ssl.SSLContext | None = None
         self._peers: dict[str, Peer] = {}
         self._known: dict[NodeName | str, Peer] = {}
         self._handlers: dict[str, Handler] = {}
@@ -112,9 +112,7 @@ class Node:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.close()
 
     async def close(self) -> None:
@@ -221,18 +219,18 @@ class Node:
         Args:
             keep: the names of peers to go on with; whether another program has our name there is not forgotten.
         """
-        for peer in self._peers.values():
+        for name, peer in list(self._peers.items()):
             if peer.idle:
                 peer.retry_now()
-        kept = {name: peer for name, peer in self._peers.items() if name in keep or not peer.idle}
-        self._known = {name: peer for name, peer in self._known.items() if str(peer.name) in kept}
-        self._peers = kept
+                if name not in keep:
+                    del self._peers[name]
+        self._known.clear()
 
     # connections
 
     def _peer(self, peer: NodeName | str) -> Peer:
         to = peer if isinstance(peer, NodeName) else NodeName.parse(peer)
-        known = self._peers.setdefault(str(to), Peer(to, self._dial))
+        known = self._peers.setdefault(str(to), Peer(to, self._dial, self._on_up, self._on_down))
         known.name = to  # with its port, or without one that was given before
         self._known[peer] = known
         return known
@@ -243,35 +241,21 @@ class Node:
             check_style(own, to)
             if str(own) == str(to):
                 raise BadNodeName(f"{own} is the bridge's own name", "give it another one with --name")
-        context = self._client_context()
-
-        def channel(now: float) -> Channel:
-            name = str(own) if own else _own_host(long=to.long)
-            creation = self._creation if own else None
-            challenge = secrets.randbits(32)
-            handshake = Handshake(str(to), name, creation, self._cookie, challenge, take_over=not peer.yields)
-            registered = self._handlers.keys()
-            tls = context is not None
-            return Channel(str(to), handshake, tls=tls, now=now, registered=registered, limits=self._limits)
+        name, creation = (str(own), self._creation) if own else (_own_host(long=to.long), None)
 
         def make() -> Connection:
-            return Connection(str(to), channel, self._requested, self._lost, self._on_up)
+            challenge = secrets.randbits(32)
+            handshake = Handshake(str(to), name, creation, self._cookie, challenge, take_over=not peer.yields)
+            now = asyncio.get_running_loop().time()
+            registered = self._handlers.keys()
+            channel = Channel(handshake, tls=self._tls is not None, now=now, registered=registered, limits=self._limits)
+            return Connection(channel, self._requested, peer.lose)
 
-        return Dial(to, self._epmd_port, make, context=context, observe=peer.observe)
+        return Dial(to, self._epmd_port, make, context=self._context, observe=peer.observe)
 
-    def _client_context(self) -> ssl.SSLContext | None:
-        if self._tls and self._context is None:
-            from bridge.erlang.tls import client_context  # noqa: PLC0415 - only TLS clusters pay for it
-
-            self._context = client_context(self._tls)
-        return self._context
-
-    def _lost(self, connection: Connection) -> None:
-        peer = self._peers.get(connection.peer)
-        if peer:
-            peer.lose(connection)
-        if connection.agreed and self._on_down:
-            self._on_down(connection.peer, connection.why)
+    @cached_property
+    def _context(self) -> ssl.SSLContext | None:
+        return client_context(self._tls) if self._tls else None
 
     # what peers ask of us
 

@@ -22,34 +22,37 @@ FIRST_BACKOFF, LONGEST_BACKOFF = 0.2, 10.0
 class Peer:
     """A node that we call. All who want to call it share one connection and one attempt."""
 
-    __slots__ = (
-        "_attempt",
-        "_backoff",
-        "_failure",
-        "_make",
-        "_not_before",
-        "connection",
-        "dial",
-        "name",
-        "observe",
-        "yields",
-    )
+    def __init__(
+        self,
+        name: NodeName,
+        dial: Callable[[Peer], Dial],
+        on_up: Callable[[str], None] | None,
+        on_down: Callable[[str, str], None] | None,
+    ) -> None:
+        """Prepare.
 
-    def __init__(self, name: NodeName, make: Callable[[Peer], Dial]) -> None:
-        """Prepare; `make` gives a new attempt."""
+        Args:
+            name: the node's name.
+            dial: gives a new attempt.
+            on_up: called with the name when it was connected to.
+            on_down: called with the name and the reason when the connection was lost.
+        """
         self.name = name
         self.connection: Connection | None = None
-        self.dial: Dial | None = None
         self.observe: Observer | None = None
         """Is told of the next attempt."""
         self.yields = False
         """Whether to leave our name to another program that has it there: the peer closed our last connection itself,
         as it does when another one takes the name over."""
-        self._make = make
+        self._new_dial = dial
+        self._on_up = on_up
+        self._on_down = on_down
+        self._dial: Dial | None = None
         self._attempt: asyncio.Task[Connection] | None = None
-        self._backoff: Iterator[float] | None = None
-        self._not_before = 0.0
         self._failure: ErlangError | None = None
+        """Of the last attempt."""
+        self._pauses: Iterator[float] | None = None
+        self._not_before = 0.0
 
     @property
     def idle(self) -> bool:
@@ -63,7 +66,7 @@ class Peer:
 
     def retry_now(self) -> None:
         """Let the next attempt begin without a pause."""
-        self._backoff, self._not_before = None, 0.0
+        self._pauses, self._not_before = None, 0.0
 
     async def connected(self, deadline: float) -> Connection:
         """The connection, made if need be.
@@ -82,50 +85,48 @@ class Peer:
         attempt = self._attempt
         await asyncio.wait({attempt}, timeout=max(0.0, deadline - loop.time()))
         if not attempt.done():
-            phase = self.dial.phase if self.dial else ""
+            phase = self._dial.phase if self._dial else ""
             late = f"{phase or 'waiting to connect again'} took longer than the call may"
             raise PhaseTimeout(str(self.name), late, phase=phase)
-        if self.connection:
-            return self.connection
         if attempt.cancelled():
-            raise NodeDown(str(self.name), "the connection was closed as soon as it was made")
+            raise NodeDown(str(self.name), "the bridge closed the connection before it was made")
         return attempt.result()
 
     async def _connect(self) -> Connection:
-        await asyncio.sleep(max(0.0, self._not_before - asyncio.get_running_loop().time()))
-        self.dial = self._make(self)
+        loop = asyncio.get_running_loop()
+        self._dial = None
+        await asyncio.sleep(max(0.0, self._not_before - loop.time()))
         try:
-            connection = await self.dial.run()
-        finally:
-            self.dial = None
-        if connection.lost:
-            raise NodeDown(str(self.name), connection.why)
-        self.connection = connection
-        self.yields = False
-        self._failure = None
+            self._dial = self._new_dial(self)
+            connection = await self._dial.run()
+            if connection.loss:
+                raise NodeDown(str(self.name), connection.loss.detail)
+        except ErlangError as error:
+            self._failure = error
+            self._pauses = self._pauses or backoff(FIRST_BACKOFF, LONGEST_BACKOFF)
+            self._not_before = loop.time() + next(self._pauses)
+            raise
+        self.connection, self.yields, self._failure = connection, False, None
         self.retry_now()
+        if self._on_up:
+            self._on_up(str(self.name))
         return connection
 
     def _attempted(self, attempt: asyncio.Task[Connection]) -> None:
         self._attempt = None
-        if attempt.cancelled():
-            return
-        failure = attempt.exception()
-        if isinstance(failure, ErlangError):
-            self._failure = failure
-            self._backoff = self._backoff or backoff(FIRST_BACKOFF, LONGEST_BACKOFF)
-            self._not_before = asyncio.get_running_loop().time() + next(self._backoff)
+        if not attempt.cancelled():
+            attempt.exception()  # it has been seen, whether or not anybody waits
 
-    def lose(self, connection: Connection) -> None:
-        """Forget a connection that is lost."""
+    def lose(self, connection: Connection, reason: str) -> None:
+        """Go on without a connection, which is lost."""
         if self.connection is connection:
-            self.connection = None
-            self.yields = connection.by_peer
+            self.connection, self.yields = None, connection.closed_by_peer
+            if self._on_down:
+                self._on_down(str(self.name), reason)
 
     async def close(self) -> None:
         """Give up an attempt and close the connection."""
-        attempt = self._attempt
-        if attempt:
+        if attempt := self._attempt:
             attempt.cancel()
             await asyncio.wait({attempt})
         if self.connection:

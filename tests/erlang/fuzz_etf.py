@@ -51,15 +51,16 @@ def inputs(count: int, seed: int) -> Iterator[bytes]:
         if kind < 0.1:
             yield b"\x83" + chance.randbytes(int(chance.expovariate(1 / 40)))
         elif kind < 0.2:
-            body = _mutated(chance.choice(SEEDS), chance)[1:]
+            body = mutated(chance.choice(SEEDS), chance)[1:]
             claim = len(body) if chance.random() < 0.7 else chance.choice([0, 1, len(body) + 1, 10**6, 2**32 - 1])
             packed = b"\x83P" + claim.to_bytes(4, "big") + zlib.compress(body, 1)
-            yield _mutated(packed, chance) if chance.random() < 0.5 else packed
+            yield mutated(packed, chance) if chance.random() < 0.5 else packed
         else:
-            yield _mutated(chance.choice(SEEDS), chance)
+            yield mutated(chance.choice(SEEDS), chance)
 
 
-def _mutated(seed: bytes, chance: random.Random) -> bytes:
+def mutated(seed: bytes, chance: random.Random) -> bytes:
+    """The seed with a few bytes changed, left out or added."""
     data = bytearray(seed)
     for _ in range(1 + int(chance.expovariate(0.7))):
         at = chance.randrange(len(data) + 1)

@@ -8,13 +8,13 @@ import pytest
 
 from bridge.erlang import Atom, EtfError, ImproperList, Pid, Reference, control
 from bridge.erlang.calls import Call, Failed, Returned
-from bridge.erlang.channel import FRAME_LIMIT, SILENCE_UNTIL_KNOWN, Channel, Event, Greeted, Lost
+from bridge.erlang.channel import FRAME_LIMIT, SILENCE_UNTIL_KNOWN, Channel, Event, Learned, Lost
 from bridge.erlang.errors import ProtocolViolation, TlsExpected
 from bridge.erlang.guest import Request
 from bridge.erlang.handshake import Handshake
 from bridge.secret import Secret
 from tests.erlang.acceptor import Acceptor
-from tests.erlang.fuzz_etf import _mutated
+from tests.erlang.fuzz_etf import mutated
 
 PEER = Pid(Atom("a@h"), 1, 2, 3)
 RUNNER = Pid(Atom("a@h"), 88, 0, 3)
@@ -56,10 +56,10 @@ def frames(data: bytes) -> list[bytes]:
 
 def joined() -> Channel:
     """A channel whose handshake is done; what it asks of every node lies ready to be sent."""
-    channel = Channel("a@h", Handshake("a@h", "b@h", 9, Secret("x"), 2), tls=False, now=0.0, registered=("reporter",))
+    channel = Channel(Handshake("a@h", "b@h", 9, Secret("x"), 2), tls=False, now=0.0, registered=("reporter",))
     acceptor = Acceptor("a@h", "x")
     while not channel.agreed:
-        for answer in acceptor.receive(channel.data_to_send()[2:]):
+        for answer in acceptor.receive(channel.data_to_send(0.0)[2:]):
             channel.receive_data(framed(answer, 2), 0.0)
     return channel
 
@@ -71,19 +71,21 @@ def returned(reference: Reference, value: object) -> bytes:
 def greeted(ticktime: object = 60) -> Channel:
     """A channel over which calls can be made."""
     channel = joined()
-    asked = [control.read(body) for body in frames(channel.data_to_send())]
+    asked = [control.read(body) for body in frames(channel.data_to_send(0.0))]
     assert [message.payload[1:3] for message in asked] == [
         [Atom("net_kernel"), Atom("get_net_ticktime")],
         [Atom("erlang"), Atom("whereis")],
     ]
-    channel.receive_data(returned(asked[0].control[1], ticktime), 0.0)
-    assert channel.receive_data(returned(asked[1].control[1], PEER), 0.0) == [Greeted()]
+    assert channel.receive_data(returned(asked[0].control[1], ticktime), 0.0) == [Learned()]
+    assert not channel.greeted
+    assert channel.receive_data(returned(asked[1].control[1], PEER), 0.0) == [Learned()]
+    assert channel.greeted
     return channel
 
 
 def started(channel: Channel, *args: object) -> tuple[Call, Reference]:
-    call = channel.start("lists", "max", list(args))
-    (body,) = frames(channel.data_to_send())
+    call = channel.calls.start("lists", "max", list(args))
+    (body,) = frames(channel.data_to_send(0.0))
     return call, control.read(body).control[1]
 
 
@@ -94,17 +96,17 @@ def test_no_bytes_in_no_pieces_make_a_channel_fail_in_another_way():
         channel = joined()
         bodies = [chance.choice(MESSAGES) for _ in range(chance.randrange(1, 6))]
         damaged = chance.randrange(len(bodies))
-        bodies[damaged] = _mutated(bodies[damaged], chance)
+        bodies[damaged] = mutated(bodies[damaged], chance)
         stream = b"".join(map(framed, bodies))
         if chance.random() < 0.3:
-            stream = _mutated(stream, chance)
+            stream = mutated(stream, chance)
         lost = False
         while stream and not lost:
             size = chance.choice([1, 3, 10, 1000])
             events = channel.receive_data(stream[:size], 1.0)
             requests += sum(isinstance(event, Request) for event in events)
             lost = any(isinstance(event, Lost) for event in events)
-            channel.data_to_send()
+            channel.data_to_send(0.0)
             stream = stream[size:]
         closed += lost
     assert closed > 200
@@ -119,7 +121,7 @@ def test_messages_arrive_whatever_the_pieces(size):
     for at in range(0, len(stream), size):
         events += channel.receive_data(stream[at : at + size], 1.0)
     assert [event.name for event in events if isinstance(event, Request)] == ["reporter"] * 2
-    bodies = frames(channel.data_to_send())
+    bodies = frames(channel.data_to_send(0.0))
     operations = [control.read(body).control[0] for body in bodies if body]
     assert operations == [control.EXIT, control.SPAWN_REPLY, control.ALIAS_SEND, control.SEND, control.UNLINK_ID_ACK]
     assert bodies.count(b"") == 2, "each tick is answered"
@@ -130,7 +132,7 @@ def test_a_call_has_its_result():
     call, reference = started(channel, [1, 2])
     assert channel.receive_data(framed(control.write(control.SPAWN_REPLY, reference, OWN, 2, RUNNER)), 1.0) == []
     assert channel.receive_data(returned(reference, 2), 1.0) == [Returned(call, 2)]
-    assert channel.in_flight == 0
+    assert channel.calls.in_flight == 0
 
 
 @pytest.mark.parametrize(
@@ -173,7 +175,7 @@ def test_an_answer_beyond_every_limit_is_skipped_and_fails_its_call_alone(piece)
 
 @pytest.mark.parametrize(("data", "kind"), [(b"\x15\3\3\0\2\2F", TlsExpected), (b"HTTP/1.1 400", ProtocolViolation)])
 def test_what_no_node_says_first_is_told(data, kind):
-    channel = Channel("a@h", Handshake("a@h", "b@h", 9, Secret("x"), 2), tls=False, now=0.0)
+    channel = Channel(Handshake("a@h", "b@h", 9, Secret("x"), 2), tls=False, now=0.0)
     (event,) = channel.receive_data(data, 1.0)
     assert isinstance(event, Lost)
     assert isinstance(event.error, kind)
@@ -201,14 +203,14 @@ def test_the_silence_that_is_borne_is_what_the_node_says_and_a_quarter_more(tick
 def test_a_sign_of_life_is_given_where_nothing_was_sent_for_a_quarter_of_the_ticktime():
     """Also while a long answer of the node arrives, which sends no ticks meanwhile."""
     channel = greeted(8)
-    channel.data_to_send()
-    channel.wrote(10.0)
+    channel.data_to_send(10.0)
     channel.receive_data(b"\0\1", 10.0)
-    assert channel.next_check <= 12.0
+    channel.check(10.0)
+    assert channel.next_check == 12.0
     channel.check(11.9)
-    assert channel.data_to_send() == b""
+    assert channel.unsent == 0
     channel.check(12.0)
-    assert channel.data_to_send() == framed(b"")
+    assert channel.data_to_send(12.0) == framed(b"")
 
 
 def test_a_node_that_takes_long_data_slowly_is_alive():

@@ -75,7 +75,7 @@ def test_a_handshake_that_goes_well_agrees_on_names_creations_and_flags(status):
     assert reply == b"r" + (4_000_000_000).to_bytes(4, "big") + md5(3_000_000_000)
     assert machine.agreed is None
     assert machine.receive(b"a" + md5(4_000_000_000)) is None
-    assert machine.agreed == Agreed("me@here", 7, "you@there", 9, flags.complete(OTP_28) & flags.OURS)
+    assert machine.agreed == Agreed("me@here", 7, "you@there", 9)
 
 
 def test_a_name_is_lent_with_its_creation():

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.erlang import Atom, EtfError, ImproperList, NodeName, Pid, Reference, control, epmd, guest
+from bridge.erlang import Atom, EtfError, ImproperList, Limits, NodeName, Pid, Reference, control, epmd, guest
 from bridge.erlang import errors as errors_module
 from bridge.erlang.calls import Call, Calls, Failed, Returned
 from bridge.erlang.errors import (
@@ -24,6 +25,9 @@ from bridge.erlang.errors import (
 from bridge.erlang.handshake import Agreed
 from bridge.erlang.names import check_style
 from tests.erlang.strategies import all_terms
+
+if TYPE_CHECKING:
+    from bridge.erlang.channel import Event
 
 PEER = Pid(Atom("a@h"), 1, 2, 3)
 GONE = Pid(Atom("b@h"), 9, 0, 1)
@@ -207,12 +211,12 @@ def test_io_requests_are_refused_at_once():
 # The table of calls.
 
 
-AGREED = Agreed("b@h", 9, "a@h", 3, 0)
+AGREED = Agreed("b@h", 9, "a@h", 3)
 
 
 def table() -> tuple[Calls, Call, list[bytes], Reference]:
     written: list[bytes] = []
-    calls = Calls(AGREED, written.append)
+    calls = Calls(AGREED, written.append, Limits())
     call = calls.start("lists", "max", [[1, 2]])
     message = control.read(written[0])
     own = Pid(Atom("b@h"), 1, 0, 9)
@@ -223,10 +227,11 @@ def table() -> tuple[Calls, Call, list[bytes], Reference]:
     return calls, call, written, reference
 
 
-def take(calls: Calls, frame: bytes) -> Returned | Failed | bool:
-    """As a channel does it."""
-    recognized = calls.recognize(b"xx" + frame + b"yy", 2, 2 + len(frame))
-    return calls.answer(control.read(frame)) if recognized is False else recognized
+def take(calls: Calls, frame: bytes) -> list[Event]:
+    """What becomes of calls by a frame, which stands between other bytes."""
+    events: list[Event] = []
+    assert calls.receive(b"xx" + frame + b"yy", 2, 2 + len(frame), events) is None, "it is about a call"
+    return events
 
 
 OWN = Pid(Atom("b@h"), 1, 0, 9)
@@ -240,18 +245,16 @@ def finished(reference: Reference, payload: object) -> bytes:
 @pytest.mark.parametrize("value", [2, [b"x", 1.5], (), {Atom("a"): Atom("b")}])
 def test_a_result_reaches_who_waits_for_it(value):
     calls, call, _, reference = table()
-    assert take(calls, control.write(control.SPAWN_REPLY, reference, OWN, 2, RUNNER)) is True
-    assert take(calls, finished(reference, (reference, Atom("return"), value))) == Returned(call, value)
+    assert take(calls, control.write(control.SPAWN_REPLY, reference, OWN, 2, RUNNER)) == []
+    assert take(calls, finished(reference, (reference, Atom("return"), value))) == [Returned(call, value)]
     assert calls.in_flight == 0
 
 
-def test_the_usual_answers_are_recognized_without_decoding_them():
-    calls, _, _, reference = table()
-    for frame in (
-        control.write(control.SPAWN_REPLY, reference, OWN, 2, RUNNER),
-        finished(reference, (reference, Atom("return"), 1)),
-    ):
-        assert calls.recognize(frame, 0, len(frame))
+def test_the_usual_answers_are_recognized_without_decoding_them(monkeypatch):
+    calls, call, _, reference = table()
+    monkeypatch.delattr(control, "read")
+    assert take(calls, control.write(control.SPAWN_REPLY, reference, OWN, 2, RUNNER)) == []
+    assert take(calls, finished(reference, (reference, Atom("return"), 1))) == [Returned(call, 1)]
 
 
 @pytest.mark.parametrize(
@@ -271,7 +274,7 @@ def test_a_failure_reaches_who_waits_with_class_and_reason(payload, kind, reason
         ours = isinstance(payload, tuple) and payload[0] == "REF"
         filled = (reference, *payload[1:]) if ours else payload
         inline = control.write(control.MONITOR_P_EXIT, RUNNER, OWN, reference, filled)
-        failed = take(calls, inline if payload_is_inline else finished(reference, filled))
+        (failed,) = take(calls, inline if payload_is_inline else finished(reference, filled))
         assert isinstance(failed, Failed)
         assert failed.call is call
         assert isinstance(failed.error, RemoteError)
@@ -280,7 +283,7 @@ def test_a_failure_reaches_who_waits_with_class_and_reason(payload, kind, reason
 
 def test_the_group_leader_is_ours_until_there_is_another():
     written: list[bytes] = []
-    calls = Calls(AGREED, written.append)
+    calls = Calls(AGREED, written.append, Limits())
     calls.start("m", "f", [])
     calls.lead(PEER)
     calls.start("m", "f", [])
@@ -289,7 +292,7 @@ def test_the_group_leader_is_ours_until_there_is_another():
 
 def test_a_spawn_that_is_refused_is_an_error():
     calls, _, _, reference = table()
-    failed = take(calls, control.write(control.SPAWN_REPLY, reference, OWN, 0, Atom("notsup")))
+    (failed,) = take(calls, control.write(control.SPAWN_REPLY, reference, OWN, 0, Atom("notsup")))
     assert isinstance(failed, Failed)
     assert isinstance(failed.error, RemoteError)
     assert failed.error.reason == "notsup"
@@ -301,18 +304,18 @@ def test_answers_that_nobody_waits_for_are_dropped():
     older = Reference(reference.node, reference.ids, 8)
     short = Reference(reference.node, reference.ids[:1], reference.creation)
     for other in (strange, older, short):
-        assert take(calls, control.write(control.SPAWN_REPLY, other, OWN, 2, RUNNER)) is True
-        assert take(calls, finished(other, (other, Atom("return"), 1))) is True
+        assert take(calls, control.write(control.SPAWN_REPLY, other, OWN, 2, RUNNER)) == []
+        assert take(calls, finished(other, (other, Atom("return"), 1))) == []
     result = finished(reference, (reference, Atom("return"), 1))
-    assert take(calls, result) == Returned(call, 1)
-    assert take(calls, result) is True  # twice
+    assert take(calls, result) == [Returned(call, 1)]
+    assert take(calls, result) == []  # twice
     assert len(written) == 1
 
 
 @pytest.mark.parametrize("known", [True, False])
 def test_a_call_that_is_given_up_is_killed_as_soon_as_its_process_is_known(known):
     written: list[bytes] = []
-    calls = Calls(AGREED, written.append)
+    calls = Calls(AGREED, written.append, Limits())
     call = calls.start("timer", "sleep", [1])
     reference = control.read(written[0]).control[1]
     spawned = control.write(control.SPAWN_REPLY, reference, OWN, 2, RUNNER)
@@ -325,7 +328,8 @@ def test_a_call_that_is_given_up_is_killed_as_soon_as_its_process_is_known(known
         take(calls, spawned)
     assert control.read(written[1]).control == (control.EXIT2, OWN, RUNNER, Atom("kill"))
     assert calls.in_flight == 1, "it is in the table until its process has ended"
-    assert take(calls, finished(reference, Atom("killed"))) is True
+    (ended,) = take(calls, finished(reference, Atom("killed")))
+    assert ended.call is call
     assert calls.in_flight == 0
     assert len(written) == 2
 
@@ -336,7 +340,7 @@ def test_a_damaged_answer_is_an_etf_error_or_dropped(noise, at, piece):
     frame = finished(reference, (reference, Atom("return"), [1, noise]))
     damaged = frame[:at] + piece + frame[at + 1 :]
     with contextlib.suppress(EtfError):
-        take(calls, damaged)
+        calls.receive(damaged, 0, len(damaged), [])
 
 
 # Errors.
