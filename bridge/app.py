@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +15,7 @@ from bridge.config.errors import ConfigError, Problem
 from bridge.config.files import fingerprint
 from bridge.config.google import google_access
 from bridge.config.load import load
+from bridge.config.roles import Role, refusals
 from bridge.log import Line, set_up_log
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class Installation:
     file: Path | None
     options: Mapping[str, object]
     environ: Mapping[str, str] = field(repr=False)
+    role: Role = Role.BOTH
 
     @cached_property
     def loaded(self) -> Loaded:
@@ -75,13 +77,25 @@ class Installation:
         return access(self.loaded, self.environ)
 
     @cached_property
+    def targets(self) -> tuple[Ga4Destination, ...]:
+        """For whom reports are queued: nobody, and they are in the JSON log only, when there is none. Without secrets.
+
+        Raises:
+            ConfigError: an endpoint cannot be used.
+        """
+        return self._destinations(secrets=False)
+
+    @cached_property
     def destinations(self) -> tuple[Ga4Destination, ...]:
-        """Where reports go; nowhere but to the JSON log when there is none.
+        """Where this process sends what is queued.
 
         Raises:
             ConfigError: a secret is missing, or an endpoint cannot be used.
         """
-        wanted = destinations(self.loaded, self.environ)
+        return self._destinations(secrets=True) if self.role.delivers else ()
+
+    def _destinations(self, *, secrets: bool) -> tuple[Ga4Destination, ...]:
+        wanted = destinations(self.loaded, self.environ, secrets=secrets)
         if not wanted:
             return ()
         from bridge.delivery.batches import Location  # noqa: PLC0415 - see above
@@ -103,7 +117,7 @@ class Installation:
     @property
     def configured(self) -> dict[str, str]:
         """Id and name of each destination, for `State.status`."""
-        return {destination.id: destination.name for destination in self.destinations}
+        return {destination.id: destination.name for destination in self.targets}
 
     @property
     def collect_timeout(self) -> float:
@@ -217,6 +231,16 @@ class Installation:
         Raises:
             ConfigError: it cannot be used.
         """
-        new = Installation(self.file, self.options, self.environ)
-        _ = new.access, new.destinations, new.ca_contents
+        new = replace(self)
+        new.check()
         return new
+
+    def check(self) -> None:
+        """Read all that the service needs in its role, before anything is opened.
+
+        Raises:
+            ConfigError: it cannot be used, or this process can read a secret of the other role.
+        """
+        if problems := tuple(refusals(self.role, self.loaded, self.environ)):
+            raise ConfigError(problems)
+        _ = self.access if self.role.collects else None, self.targets, self.destinations, self.ca_contents

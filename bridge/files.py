@@ -10,10 +10,13 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+_OF_GROUP: Final = 0o660
 
 
 class ForeignFileError(OSError):
@@ -29,7 +32,7 @@ def open_own(path: Path, flags: int, mode: int = 0o600) -> int:
     Args:
         path: the file; it must not be a link.
         flags: as for `os.open`, e.g. `os.O_RDWR | os.O_CREAT`.
-        mode: of a file that is created.
+        mode: of a file that is created; where a group shares the directory, the group may do what its owner may.
 
     Returns:
         A descriptor, closed on exec.
@@ -51,12 +54,21 @@ def open_own(path: Path, flags: int, mode: int = 0o600) -> int:
             raise ForeignFileError(path, "it is not a regular file")
         if found.st_nlink > 1:
             raise ForeignFileError(path, "it has a second name (hard link)")
-        if flags & os.O_CREAT and os.geteuid() == 0:
-            _give_to_owner(descriptor, found, path.parent)
+        if flags & os.O_CREAT:
+            _share(descriptor, found, path.parent.stat())
+            if os.geteuid() == 0:
+                _give_to_owner(descriptor, found, path.parent)
     except BaseException:
         os.close(descriptor)
         raise
     return descriptor
+
+
+def _share(descriptor: int, found: os.stat_result, directory: os.stat_result) -> None:
+    """What lies in a directory of a group (setgid, writable for it) is for all of the group, whatever the umask."""
+    of_group = stat.S_ISGID | stat.S_IWGRP
+    if directory.st_mode & of_group == of_group and found.st_uid == os.geteuid():
+        os.fchmod(descriptor, _OF_GROUP)
 
 
 def _give_to_owner(descriptor: int, found: os.stat_result, directory: Path) -> None:

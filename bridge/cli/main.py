@@ -25,6 +25,7 @@ COMMANDS: Final = {
     "report": ("report", "Collect now, queue, write the JSON log, deliver."),
     "preview": ("preview", "Show exactly what would be sent; send and write nothing."),
     "run": ("run", "The service: reports on schedule until stopped."),
+    "deliver": ("deliver", "The half of the service that sends, for a user without the cookie."),
     "nodes": ("nodes", "The cluster as it is seen."),
     "doctor": ("doctor", "Check every step from name resolution to GA4."),
     "status": ("status", "Last and next report, the queue and deliveries."),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -9,6 +10,7 @@ import click
 from bridge.cli.command import Command
 from bridge.cli.context import pass_installation
 from bridge.config.consent import require
+from bridge.config.roles import Role
 from bridge.service.signals import handle_early_signals
 
 if TYPE_CHECKING:
@@ -16,17 +18,23 @@ if TYPE_CHECKING:
 
 
 @click.command(name="run", cls=Command)
+@click.option("--collect-only", is_flag=True, help="Queue reports for `deliver`; know no API secret.")
 @pass_installation
-def command(installation: Installation) -> None:
+def command(installation: Installation, *, collect_only: bool) -> None:
     """Report on schedule until stopped.
 
     The first report comes after `initial_report`, the others every `periodic_report`. SIGUSR1 reports now, SIGHUP reads
     the configuration again, SIGTERM and SIGINT stop within 10 s. From the cluster's own shell:
     gen_server:call({mongooseim_bridge, 'mongooseim_bridge@host'}, report), and the same with status.
 
-    Exits with 0 when told to stop, 4 when reporting is off, 5 when another service has the state directory, 6 when the
-    health port is taken.
+    Exits with 0 when told to stop, 2 when --collect-only is given to a process that can read an API secret, 4 when
+    reporting is off, 5 when another service has the state directory, 6 when the health port is taken.
     """
+    serve(installation, Role.COLLECT if collect_only else Role.BOTH)
+
+
+def serve(installation: Installation, role: Role) -> None:
+    """Run the service in a role until it is told to stop."""
     handle_early_signals()
     # Imported now, since it takes half a second on a slow machine, and a signal must not end us with a traceback.
     from bridge.service.sd_notify import Notifier  # noqa: PLC0415
@@ -34,5 +42,6 @@ def command(installation: Installation) -> None:
     from bridge.threads import run  # noqa: PLC0415
 
     require(installation.consent)
-    _ = installation.access, installation.destinations  # what is wrong with them is said before anything is opened
+    installation = replace(installation, role=role)
+    installation.check()  # what is wrong is said before anything is opened
     run(Service(installation, Notifier(installation.environ)).run())

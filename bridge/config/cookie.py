@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import stat
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 COOKIE_FORBIDDEN: Final = stat.S_IRWXO | stat.S_IWGRP | stat.S_IXGRP
 """0400, 0600 and 0440 (what fsGroup of Kubernetes makes) pass; others must not read it, the group must not write."""
 
+_VARIABLE: Final = "environment MONGOOSEIM_BRIDGE_COOKIE"
 _COOKIE: Final = re.compile(rb"([ -~]{1,255})[\r\n ]*")
 """As Erlang's kernel reads its file: blanks belong to the cookie, except behind a line's end."""
 
@@ -45,7 +47,7 @@ def find_cookie(bridge: BridgeSection, vm_args: VmArgs | None, environ: Mapping[
         path = Path(bridge.cookie_file)
         return _from_file(path, "bridge.cookie_file", read(path, "bridge.cookie_file"))
     if bridge.cookie:
-        return Cookie(bridge.cookie, "environment MONGOOSEIM_BRIDGE_COOKIE")
+        return Cookie(bridge.cookie, _VARIABLE)
     if vm_args and vm_args.cookie is not None:
         return Cookie(vm_args.cookie, f"-setcookie in {bridge.vm_args}", Path(str(bridge.vm_args)))
     for path in _own_files(environ):
@@ -53,6 +55,19 @@ def find_cookie(bridge: BridgeSection, vm_args: VmArgs | None, environ: Mapping[
             return _from_file(path, "cookie", data)
     remedy = "set bridge.cookie_file, MONGOOSEIM_BRIDGE_COOKIE or bridge.vm_args, or put it into ~/.erlang.cookie"
     raise ConfigError([Problem("", "bridge.cookie_file", "there is no cookie", remedy)])
+
+
+def readable_cookies(bridge: BridgeSection, environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Where this process can read a cookie or the key of the client certificate: file or variable, and key."""
+    if bridge.cookie:
+        yield _VARIABLE, "bridge.cookie"
+    files = [
+        ("bridge.cookie_file", bridge.cookie_file),
+        ("bridge.vm_args", bridge.vm_args),
+        ("bridge.tls.keyfile", bridge.tls.keyfile),
+        *(("cookie", path) for path in _own_files(environ)),
+    ]
+    yield from ((str(path), key) for key, path in files if path and os.access(path, os.R_OK))
 
 
 def _own_files(environ: Mapping[str, str]) -> Iterator[Path]:

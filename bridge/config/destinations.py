@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 import stat
 from ipaddress import ip_address
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from bridge.config.load import Loaded
-    from bridge.config.model import BridgeSection
+    from bridge.config.model import BridgeSection, Settings
 
 log = logging.getLogger(__name__)
 
@@ -38,53 +39,85 @@ class WantedDestination(NamedTuple):
     key: str
     where: str
     measurement_id: str
-    secret: Secret
+    secret: Secret | None
+    """None where it was not asked for."""
     endpoint: str
 
 
-def destinations(loaded: Loaded, environ: Mapping[str, str]) -> tuple[WantedDestination, ...]:
+class _Section(NamedTuple):
+    """A destination as it is configured, with every place where its secret may be."""
+
+    key: str
+    measurement_id: str
+    sources: Mapping[str, object]
+    endpoint: str
+    plain: bool = False
+
+
+def destinations(loaded: Loaded, environ: Mapping[str, str], *, secrets: bool = True) -> tuple[WantedDestination, ...]:
     """Every destination with its secret; none configured gives none, and reports go to the JSON log only.
+
+    Args:
+        loaded: the configuration.
+        environ: the environment.
+        secrets: without, they are not looked at.
 
     Raises:
         ConfigError: with every problem: a secret that is missing, unreadable or given twice, the same property twice.
     """
-    settings = loaded.settings
     problems: list[Problem] = []
     wanted: list[WantedDestination] = []
-
-    def add(
-        key: str, measurement_id: str, sources: Mapping[str, object], endpoint: str, *, plain: bool = False
-    ) -> None:
+    for section in _sections(loaded.settings):
+        key, measurement_id, sources, endpoint, plain = section
         where = loaded.where(key)
         problems.extend(Problem(where, key, *flaw) for flaw in _flaws(measurement_id, endpoint, plain=plain))
         if any((measurement_id, endpoint) == (other.measurement_id, other.endpoint) for other in wanted):
             twice = f"{measurement_id} is configured twice at the same endpoint"
             problems.append(Problem(where, key, twice, "everything would be counted twice: remove one"))
         try:
-            secret = _secret(loaded, environ, key, sources)
+            secret = _secret(loaded, environ, key, sources) if secrets else None
         except ConfigError as error:
             problems.extend(error.problems)
         else:
             wanted.append(WantedDestination(key, where, measurement_id, secret, endpoint))
-
-    tracking = settings.service.tracking_id
-    if tracking.id:
-        sources = {"secret": tracking.secret, "secret_file": tracking.secret_file}
-        add(f"{SERVICE}.tracking_id", tracking.id, sources, GA4_ENDPOINT)
-    elif tracking.secret or tracking.secret_file:
+    tracking = loaded.settings.service.tracking_id
+    if not tracking.id and (tracking.secret or tracking.secret_file):
         problems.append(Problem("", f"{SERVICE}.tracking_id.id", "is missing", "GA4 shows it as G-XXXXXXXX"))
-    for number, section in enumerate(settings.bridge.destinations):
-        sources = {
-            "api_secret": section.api_secret,
-            "api_secret_file": section.api_secret_file,
-            "api_secret_env": section.api_secret_env,
-        }
-        key, plain = f"bridge.destinations[{number}]", section.allow_plain_http
-        add(key, section.measurement_id, sources, section.endpoint, plain=plain)
     if problems:
         raise ConfigError(problems)
-    _warn_of_inline_secrets(loaded)
+    if secrets:
+        _warn_of_inline_secrets(loaded)
     return tuple(wanted)
+
+
+def readable_secrets(loaded: Loaded, environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Where this process can read an API secret: the place in the configuration, and the key."""
+    for section in _sections(loaded.settings):
+        for name, value in section.sources.items():
+            key = f"{section.key}.{name}"
+            if value and _readable(name, value, environ):
+                yield loaded.origins.get(key, ""), key
+
+
+def _readable(name: str, value: object, environ: Mapping[str, str]) -> bool:
+    if isinstance(value, Secret):
+        return True
+    return bool(environ.get(str(value))) if name.endswith("_env") else os.access(str(value), os.R_OK)
+
+
+def _sections(settings: Settings) -> Iterator[_Section]:
+    tracking = settings.service.tracking_id
+    if tracking.id:
+        sources: dict[str, object] = {"secret": tracking.secret, "secret_file": tracking.secret_file}
+        yield _Section(f"{SERVICE}.tracking_id", tracking.id, sources, GA4_ENDPOINT)
+    for number, one in enumerate(settings.bridge.destinations):
+        sources = {
+            "api_secret": one.api_secret,
+            "api_secret_file": one.api_secret_file,
+            "api_secret_env": one.api_secret_env,
+        }
+        key = f"bridge.destinations[{number}]"
+        yield _Section(key, one.measurement_id, sources, one.endpoint, one.allow_plain_http)
 
 
 def _flaws(measurement_id: str, endpoint: str, *, plain: bool) -> Iterator[tuple[str, str]]:

@@ -41,7 +41,8 @@ class Ga4Destination:
     """
 
     measurement_id: str
-    secret: Secret
+    secret: Secret | None
+    """None where reports are only queued, for another process to deliver."""
     endpoint: str = GLOBAL_ENDPOINT
     location: Location | None = None
 
@@ -79,6 +80,7 @@ class Ga4Destination:
 
     def request(self, body: bytes, collected_at: int) -> Request:
         """The POST of a body, stamped with the time of collection (µs since 1970)."""
+        assert self.secret
         query = urlencode({"measurement_id": self.measurement_id, "api_secret": self.secret.reveal()})
         return Request(Secret(f"{self.endpoint}?{query}"), self.peer, HEADERS, _stamped(body, collected_at))
 

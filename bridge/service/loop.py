@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -52,6 +53,29 @@ _CONDITIONS: Final = {
 
 class ReportCutError(BridgeError):
     """A report took longer than any may; it was given up and is made again."""
+
+
+class NoReports:
+    """In place of the loop that reports, where another process collects: it waits for the end."""
+
+    alive_until = math.inf
+
+    def __init__(self) -> None:
+        self._stopped = asyncio.Event()
+
+    def request(self) -> None:
+        """There is nobody here to make one."""
+
+    def stop(self) -> None:
+        """End."""
+        self._stopped.set()
+
+    def reload(self, installation: Installation) -> None:
+        """Nothing here depends on it."""
+
+    async def run(self) -> None:
+        """Wait until stopped."""
+        await self._stopped.wait()
 
 
 class ReportLoop:
@@ -142,6 +166,8 @@ class ReportLoop:
         finally:
             if self._wanted:
                 self._wanted.cancel()
+            with suppress(StateError):
+                self._state.keep_service(None)
             await self._membership.leave()
 
     async def _until_something_to_do(self) -> None:

@@ -70,7 +70,7 @@ async def make_report(collect: Callable[[], Awaitable[ClusterFacts]], state: Sta
         facts = await collect()
         client_id = facts.cluster_id or state.client_id()
         report = build_report(facts, state.stanza_totals(), client_id, state.clock.wall(), settings)
-        targets = [Target(one.id, one.name, one.batches(report)) for one in installation.destinations]
+        targets = [Target(one.id, one.name, one.batches(report)) for one in installation.targets]
         prepared = json_log.prepare(log_dir, report.events)
         try:
             number = state.add(report, targets)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, nullcontext, suppress
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
@@ -16,16 +16,16 @@ from bridge.config.consent import notice, require
 from bridge.errors import BridgeError
 from bridge.log import Line
 from bridge.service.deliveries import Deliveries
-from bridge.service.loop import ReportLoop
+from bridge.service.loop import NoReports, ReportLoop
 from bridge.service.membership import Membership
 from bridge.service.signals import handled
 from bridge.service.triggers import Triggers
-from bridge.state.errors import StateError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine, Iterator
 
     from bridge.app import Installation
+    from bridge.config.access import Access
     from bridge.delivery.sender import Sender
     from bridge.service.reporting import Made
     from bridge.service.sd_notify import Notifier
@@ -55,7 +55,7 @@ class Service:
     _state: State
     _sender: Sender
     _deliveries: Deliveries
-    _reports: ReportLoop
+    _reports: ReportLoop | NoReports
 
     def __init__(self, installation: Installation, notifier: Notifier) -> None:
         """Prepare; nothing is opened before `run`.
@@ -82,11 +82,10 @@ class Service:
         require(self._installation.consent)
         self._sender = self._installation.sender()
         with self._installation.state() as self._state:
-            async with self._state.serving():
+            collects = self._installation.role.collects
+            async with self._state.serving() if collects else nullcontext():
                 self._deliveries = Deliveries(self._state, self._conditions)
-                self._reports = ReportLoop(
-                    self._installation, self._state, self._conditions, enter=self._enter, ended=self._ended
-                )
+                self._reports = self._report_loop() if collects else NoReports()
                 with self._signals():
                     try:
                         await self._work()
@@ -95,9 +94,7 @@ class Service:
                         with suppress(TimeoutError):
                             async with asyncio.timeout(1.0):
                                 await self._sender.close()
-                        with suppress(StateError):
-                            self._state.keep_service(None)
-        log.info(Line("service_stopped", reports=self._reports.status.reports))
+        log.info(Line("service_stopped"))
 
     async def _work(self) -> None:
         """Everything between start and stop."""
@@ -159,14 +156,19 @@ class Service:
 
     # what the parts ask for, and what they end with
 
+    def _report_loop(self) -> ReportLoop:
+        return ReportLoop(self._installation, self._state, self._conditions, enter=self._enter, ended=self._ended)
+
     def _enter(self, installation: Installation) -> Membership:
         triggers = Triggers(self._reports_request, self._state)
         return Membership(installation, triggers.answer, self._conditions)
 
     def _reports_request(self) -> asyncio.Future[Made]:
+        assert isinstance(self._reports, ReportLoop)
         return self._reports.request()
 
     def _ended(self, end: Made | Exception) -> None:
+        assert isinstance(self._reports, ReportLoop)
         status = self._reports.status
         if isinstance(end, Exception):
             self._notifier.status(f"attempt {status.failures} to report failed: {status.error}")
@@ -180,21 +182,21 @@ class Service:
         return f"the reporting loop is stuck: {late:.0f} s later than it should have come round" if late > 0 else None
 
     def _log_start(self) -> None:
-        service = self._installation.settings.service
+        role, settings = self._installation.role, self._installation.settings
+        more: dict[str, object] = {}
+        if role.collects:
+            more["first_report_in"] = f"{settings.service.initial_report / 1000:g}s"
+            more["then_every"] = f"{settings.service.periodic_report / 1000:g}s"
+        if not settings.bridge.health.port:
+            more["page"] = "none, bridge.health.port is not set"
         log.info(
             Line(
                 "service_started",
                 version=__version__,
-                mode="reporting",
+                mode=role.value,
                 reason=self._installation.consent.reason,
                 destinations=self._destinations() or "none, JSON log only",
-                first_report_in=f"{service.initial_report / 1000:g}s",
-                then_every=f"{service.periodic_report / 1000:g}s",
-                **(
-                    {}
-                    if self._installation.settings.bridge.health.port
-                    else {"page": "none, bridge.health.port is not set"}
-                ),
+                **more,
             )
         )
         self._log_notice()
@@ -204,7 +206,7 @@ class Service:
             log.info(notice(self._installation.settings.bridge.log_dir, self._destinations()))
 
     def _destinations(self) -> str:
-        return ", ".join(destination.name for destination in self._installation.destinations)
+        return ", ".join(destination.name for destination in self._installation.targets)
 
     # configuration
 
@@ -252,14 +254,21 @@ def changes(old: Installation, new: Installation) -> frozenset[str]:
         for field in msgspec.structs.fields(before)
         if getattr(before, field.name) != getattr(after, field.name)
     }
-    parts = {
-        "cookie": (old.access.cookie.secret, new.access.cookie.secret),
-        "bridge.tls": ((old.access.tls, old.access.tls_files), (new.access.tls, new.access.tls_files)),
-        "bridge.nodes": (old.access.entries, new.access.entries),
+    parts: dict[str, tuple[object, object]] = {
         "bridge.ca_file": (old.ca_contents, new.ca_contents),
-        "destinations": (old.destinations, new.destinations),
+        "destinations": ((old.targets, old.destinations), (new.targets, new.destinations)),
     }
+    if new.role.collects:
+        parts |= _parts_of_access(old.access, new.access)
     return frozenset(changed | {key for key, (before, after) in parts.items() if before != after})
+
+
+def _parts_of_access(old: Access, new: Access) -> dict[str, tuple[object, object]]:
+    return {
+        "cookie": (old.cookie.secret, new.cookie.secret),
+        "bridge.tls": ((old.tls, old.tls_files), (new.tls, new.tls_files)),
+        "bridge.nodes": (old.entries, new.entries),
+    }
 
 
 @asynccontextmanager

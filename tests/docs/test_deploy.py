@@ -20,6 +20,7 @@ from bridge.errors import ExitCode
 
 DEPLOY = Path(__file__).parents[2] / "docs" / "deploy"
 UNIT = DEPLOY / "mongooseim-bridge.service"
+COLLECT, DELIVER = DEPLOY / "mongooseim-bridge-collect.service", DEPLOY / "mongooseim-bridge-deliver.service"
 PROGRAM = Path(sys.executable).with_name("mongooseim-bridge")
 MOST_EXPOSED = 15
 """Of 100, by `systemd-analyze security`."""
@@ -42,12 +43,13 @@ def analyze(*arguments: object) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_systemd_finds_nothing_wrong_with_the_unit(tmp_path: Path) -> None:
-    text = UNIT.read_text()
+@pytest.mark.parametrize("path", [UNIT, COLLECT, DELIVER], ids=lambda path: path.stem)
+def test_systemd_finds_nothing_wrong_with_the_unit(tmp_path: Path, path: Path) -> None:
+    text = path.read_text()
     (start,) = settings_of(text)["ExecStart"]
     program = start.split()[0]
     assert program.endswith("/bin/mongooseim-bridge")
-    unit = tmp_path / UNIT.name
+    unit = tmp_path / path.name
     unit.write_text(text.replace(program, str(PROGRAM)))
     done = analyze("verify", "--man=no", unit)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
@@ -87,6 +89,25 @@ def test_the_unit_and_the_bridge_mean_the_same(tmp_path: Path) -> None:
     assert access(loaded, environ).cookie.origin == str(secret)
     (one,) = destinations(loaded, environ)
     assert one.secret.reveal() == "hush"
+
+
+def test_the_units_of_two_users_differ_in_who_they_are_and_what_they_know() -> None:
+    whole, collect, deliver = (settings_of(path.read_text()) for path in (UNIT, COLLECT, DELIVER))
+    own = {"Description", "ExecStart", "LoadCredential", "Environment", "User"}
+    shared = {"Group", "ReadWritePaths"}
+    directories = {"StateDirectory", "StateDirectoryMode", "LogsDirectory", "LogsDirectoryMode"}
+    for unit in (collect, deliver):
+        assert {name: unit.get(name) for name in whole.keys() - own - directories} == {
+            name: value for name, value in whole.items() if name not in own | directories
+        }
+    assert all(collect[name] == deliver[name] for name in shared)
+    assert collect.keys() - deliver.keys() == {"LogsDirectory", "LogsDirectoryMode"}
+    assert all(collect[name] != deliver[name] for name in own)
+    assert sorted([*collect["LoadCredential"], *deliver["LoadCredential"]]) == sorted(whole["LoadCredential"])
+    assert sorted([*collect["Environment"], *deliver["Environment"]]) == sorted(whole["Environment"])
+    text = (DEPLOY / "two-roles.md").read_text()
+    assert f"install -d -m 2770 -o root -g {collect['Group'][0]} {collect['ReadWritePaths'][0]}" in text
+    assert all(f"{unit['User'][0]}\n" in text for unit in (collect, deliver))
 
 
 # Kubernetes
@@ -196,3 +217,54 @@ def test_the_policy_lets_the_bridge_reach_what_it_needs(loaded: Loaded, manifest
     allowed = {port["port"] for rule in egress for port in rule["ports"]}
     assert allowed == {53, 443, 9100}
     assert all(node.endswith(":9100") for node in loaded.settings.bridge.nodes)
+
+
+def of_role(role: str) -> tuple[Any, Any]:
+    """Deployment and NetworkPolicy of one of the two pods."""
+    found = yaml.safe_load_all((DEPLOY / "kubernetes-two-roles.yaml").read_text())
+    own = {each["kind"]: each for each in found if each["metadata"]["name"] == f"mongooseim-bridge-{role}"}
+    return own["Deployment"]["spec"], own["NetworkPolicy"]["spec"]
+
+
+def test_the_two_pods_share_a_volume_and_a_group_and_no_secret(manifests: dict[str, Any], tmp_path: Path) -> None:
+    roles = {role: of_role(role) for role in ("collect", "deliver")}
+    pods = {role: deployment["template"]["spec"] for role, (deployment, _) in roles.items()}
+    volumes = {role: {each["name"]: each for each in pod["volumes"]} for role, pod in pods.items()}
+    assert volumes["collect"]["state"] == volumes["deliver"]["state"]
+    assert volumes["collect"]["secret"]["secret"]["secretName"] != volumes["deliver"]["secret"]["secret"]["secretName"]
+    contexts = {role: pod["securityContext"] for role, pod in pods.items()}
+    assert contexts["collect"]["runAsUser"] != contexts["deliver"]["runAsUser"]
+    assert contexts["collect"]["fsGroup"] == contexts["deliver"]["fsGroup"]
+    (together,) = pods["deliver"]["affinity"]["podAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+    assert together["labelSelector"] == roles["collect"][0]["selector"]
+    (whole,) = pod_of(manifests)["containers"]
+    for role, (deployment, policy) in roles.items():
+        (container,) = pods[role]["containers"]
+        assert (deployment["replicas"], deployment["strategy"]) == (1, {"type": "Recreate"})
+        assert deployment["selector"] == policy["podSelector"]
+        assert deployment["selector"]["matchLabels"] == deployment["template"]["metadata"]["labels"]
+        assert {key: container[key] for key in ("securityContext", "env", "image")} == {
+            key: whole[key] for key in ("securityContext", "env", "image")
+        }
+        assert {each["name"] for each in container["volumeMounts"]} == volumes[role].keys()
+    (file,) = [
+        each["data"]["config.toml"]
+        for each in yaml.safe_load_all((DEPLOY / "kubernetes-two-roles.yaml").read_text())
+        if each["kind"] == "ConfigMap"
+    ]
+    config = tmp_path / "config.toml"
+    config.write_text(file.replace("G-XXXX", "G-ABCD"))
+    bridge, service = (settings := load(config, {}, {}).settings).bridge, settings.service
+    places = {
+        role: {each["name"]: each["mountPath"] for each in pods[role]["containers"][0]["volumeMounts"]}
+        for role in roles
+    }
+    assert places["collect"]["state"] == places["deliver"]["state"] == bridge.state_dir
+    assert places["collect"]["log"] == bridge.log_dir
+    assert Path(str(bridge.cookie_file)).parent == Path(places["collect"]["secret"])
+    assert Path(str(service.tracking_id.secret_file)).parent == Path(places["deliver"]["secret"])
+    ports = {
+        role: {port["port"] for rule in policy["egress"] for port in rule["ports"]}
+        for role, (_, policy) in roles.items()
+    }
+    assert ports == {"collect": {53, 9100}, "deliver": {53, 443}}

@@ -7,12 +7,13 @@ import json
 import signal
 import sqlite3
 import subprocess
+import sys
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from tests.support.bridge import Bridge
@@ -70,17 +71,37 @@ class RunningService:
 
 
 @contextlib.contextmanager
-def running(bridge: Bridge, *options: str, check: bool = True, **environ: str) -> Iterator[RunningService]:
-    """Start `run`, and stop it at the end; it must leave no traceback and, unless told otherwise, exit with 0."""
+def running(
+    bridge: Bridge,
+    *options: str,
+    check: bool = True,
+    command: Sequence[str] = ("run",),
+    user: tuple[int, int] | None = None,
+    **environ: str,
+) -> Iterator[RunningService]:
+    """Start `run`, and stop it at the end; it must leave no traceback and, unless told otherwise, exit with 0.
+
+    Args:
+        bridge: the installation.
+        options: for all commands.
+        check: whether it has to exit with 0.
+        command: `run` or another one that runs until it is stopped.
+        user: user and group to run it as, where this process is root, with the umask of our units.
+        environ: further variables.
+    """
     number = len(list(bridge.directory.glob("log-*")))
     log_file = bridge.directory / f"log-{number}"
+    line = bridge.command("--log-format", "json", *options, *command)
+    if user:
+        line = [sys.executable, "-m", "tests.service.as_user", *map(str, user), *line[1:]]
     with log_file.open("wb") as out:
         process = subprocess.Popen(
-            bridge.command("--log-format", "json", *options, "run"),
+            line,
             env=bridge.process_environ(**environ),
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=out,
+            umask=0o077 if user else -1,
         )
     try:
         service = RunningService(process, log_file, bridge)
