@@ -55,6 +55,13 @@ def moment(microseconds: int) -> str:
         return f"{seconds} s"
 
 
+def rfc3339(microseconds: int) -> str:
+    """A time of day in UTC to the microsecond, `2026-01-31T12:00:00.000000Z`, for programs; within the calendar."""
+    latest = 253_402_300_799 * MICROSECONDS
+    seconds, rest = divmod(min(max(microseconds, 0), latest), MICROSECONDS)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:06}Z"
+
+
 def distance(microseconds: int, now: int) -> str:
     """How far a time is from now, in its largest unit: `3 h ago`, `in 5 min`, `now`."""
     seconds = abs(microseconds - now) // MICROSECONDS

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
@@ -12,6 +10,7 @@ import click
 from bridge.cli.command import Command
 from bridge.cli.context import format_option, pass_installation
 from bridge.cli.progress import Progress
+from bridge.cli.shapes import Comparison, echo_json, shaped
 from bridge.cli.table import table
 from bridge.errors import ExitCode
 from bridge.mongooseim.collect import ask, not_running
@@ -46,7 +45,7 @@ def command(installation: Installation, ctx: click.Context, form: str, *, everyt
     rows = run(_compare(installation))
     shown = [row for row in rows if everything or row.verdict != AGREES]
     if form == "json":
-        click.echo(json.dumps([asdict(row) for row in shown], indent=2))
+        echo_json(shaped(Comparison, rows=shown))
     else:
         click.echo(_as_table(rows, shown))
     ctx.exit(UNEXPLAINED_DIFFERENCE if any(row.verdict == UNEXPLAINED for row in rows) else ExitCode.DONE)

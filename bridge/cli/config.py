@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,11 +9,13 @@ import click
 
 from bridge.cli.command import Group
 from bridge.cli.context import format_option, pass_installation, pass_unread
+from bridge.cli.shapes import ConfigCheck, ConfigShow, SettingRow, echo_json, shaped
 from bridge.cli.table import table
-from bridge.config.describe import effective, example, json_schema
+from bridge.config.describe import effective, example, json_schema, toml
 from bridge.config.errors import ConfigError, Problem
 from bridge.config.keys import DO_NOT_TRACK
 from bridge.delivery.errors import DestinationError
+from bridge.secret import MASK
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,14 +58,7 @@ def check(installation: Installation, form: str) -> None:
     """
     problems = _problems(installation)
     if form == "json":
-        click.echo(
-            json.dumps(
-                [
-                    {"where": item.where, "key": item.key, "problem": item.what, "remedy": item.remedy}
-                    for item in problems
-                ]
-            )
-        )
+        echo_json(shaped(ConfigCheck, problems=problems))
     if problems:
         raise ConfigError(problems)
     if form == "text":
@@ -104,18 +98,23 @@ def show(installation: Installation, form: str) -> None:
     reports are made, and why.
     """
     consent = installation.consent
-    rows = [("(reporting)", "on" if consent.given else "off", consent.reason, DO_NOT_TRACK)]
     try:
         access = installation.access
     except ConfigError as error:
         access = None
         click.echo(f"mongooseim-bridge: the cluster cannot be entered: {error}", err=True)
-    rows += effective(installation.loaded, access)
+    rows = effective(installation.loaded, access)
     if form == "json":
-        names = ("key", "value", "origin", "variable")
-        click.echo(json.dumps([dict(zip(names, row, strict=True)) for row in rows], indent=2))
+        named = [dict(zip(SettingRow.__struct_fields__, row, strict=True)) for row in rows]
+        echo_json(shaped(ConfigShow, consent, reporting=consent.given, settings=named))
     else:
-        click.echo(table(("key", "value", "from", "variable"), rows), nl=False)
+        reporting = ("(reporting)", "on" if consent.given else "off", consent.reason, DO_NOT_TRACK)
+        listed = [(key, _as_toml(value), origin, name) for key, value, origin, name in rows]
+        click.echo(table(("key", "value", "from", "variable"), [reporting, *listed]), nl=False)
+
+
+def _as_toml(value: object) -> str:
+    return "" if value is None else MASK if value == MASK else toml(value)
 
 
 @command.command()

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections import Counter
-from dataclasses import asdict
 from itertools import groupby
 from textwrap import wrap
 from typing import TYPE_CHECKING, Final
@@ -16,6 +14,7 @@ from bridge.cli.command import Command
 from bridge.cli.context import format_option, pass_unread
 from bridge.cli.output import width
 from bridge.cli.progress import Progress
+from bridge.cli.shapes import Doctor, echo_json, shaped
 from bridge.doctor.examine import examine
 from bridge.errors import ExitCode
 from bridge.text import printable
@@ -57,7 +56,7 @@ def command(installation: Installation, ctx: click.Context, form: str) -> None:
     """
     results = run(_examine(installation, shown=form == "table"))
     if form == "json":
-        click.echo(json.dumps([asdict(result) for result in results], indent=2))
+        echo_json(shaped(Doctor, steps=results))
     else:
         counts = Counter(str(result.state) for result in results)
         click.echo("\n" + ", ".join(f"{counts[state]} {state}" for state in _COLOURS if counts[state]))

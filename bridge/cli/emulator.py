@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import signal
 import ssl
@@ -15,6 +14,7 @@ import click
 
 from bridge.cli.command import Command
 from bridge.cli.context import format_option, pass_unread
+from bridge.cli.shapes import Listening, echo_json
 from bridge.config.files import read_secret
 from bridge.emulator.ga_property import GaProperty
 from bridge.emulator.server import COLLECT, DEBUG, Emulator
@@ -113,7 +113,7 @@ async def _serve(emulator: Emulator, form: str) -> None:
         if form == "text":
             _print([f"listening on {emulator.url}", f"page: {emulator.page}"])
         else:
-            _print([json.dumps({"listening": emulator.url, "page": emulator.page})])
+            echo_json(Listening(listening=emulator.url, page=emulator.page), indent=-1)
         await stop.wait()
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import suppress
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
@@ -12,6 +10,7 @@ from click.shell_completion import CompletionItem
 
 from bridge.cli.command import Group
 from bridge.cli.context import format_option, installation, pass_installation, pass_unread
+from bridge.cli.shapes import History, PastReport, echo_json, shaped
 from bridge.cli.table import events_table, table
 from bridge.errors import BridgeError
 from bridge.state.errors import NoState
@@ -62,7 +61,7 @@ def command(installation: Installation, ctx: click.Context, limit: int, form: st
     except NoState:
         click.echo("no report was made yet", err=True)
     if form == "json":
-        click.echo(json.dumps([asdict(record) for record in found], indent=2))
+        echo_json(shaped(History, reports=found))
     elif found:
         click.echo(_listed(found), nl=False)
 
@@ -80,9 +79,7 @@ def show(installation: Installation, number: int, form: str) -> None:
         raise click.BadParameter(f"there is no report {number}; `history` lists those of the last {days} days")
     record, events, dead = found
     if form == "json":
-        listed = [{"name": event.name, "params": dict(event.params)} for event in events]
-        whole = {**asdict(record), "dead_letters": [asdict(letter) for letter in dead], "event_list": listed}
-        click.echo(json.dumps(whole, indent=2))
+        echo_json(shaped(PastReport, report=record, events=events, dead_letters=dead))
     else:
         click.echo("\n".join(_shown(record, events, dead)))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import click
@@ -10,6 +9,7 @@ import click
 from bridge.cli.command import Command
 from bridge.cli.context import format_option, pass_installation
 from bridge.cli.progress import ask_cluster
+from bridge.cli.shapes import NodeRow, Nodes, Time, echo_json
 from bridge.cli.table import table
 from bridge.report.events import uptime
 from bridge.threads import run
@@ -18,8 +18,6 @@ from bridge.times import moment
 if TYPE_CHECKING:
     from bridge.app import Installation
     from bridge.state.status import NodeStatus
-
-_NAMES = ("node", "state", "mongooseim", "otp", "uptime_seconds", "sees_nodes", "reason")
 
 
 @click.command(name="nodes", cls=Command)
@@ -38,22 +36,41 @@ def command(installation: Installation, form: str, forget: str | None) -> None:
                 raise click.BadParameter(f"no missing node is called {forget}", param_hint="--forget")
         return
     facts = run(ask_cluster(installation))
-    rows: list[tuple[object, ...]] = [
-        (node.name, "up", node.version, node.otp_release, node.uptime_seconds, node.node_number, "")
+    rows = [
+        NodeRow(
+            node=node.name,
+            state="up",
+            mongooseim=node.version,
+            otp=node.otp_release,
+            uptime_seconds=node.uptime_seconds,
+            sees_nodes=node.node_number,
+        )
         for node in facts.nodes
     ]
-    rows += [(node.node, "not asked", None, None, None, None, str(node)) for node in facts.unreachable]
-    seen = {row[0] for row in rows}
+    rows += [NodeRow(node=node.node, state="not asked", reason=str(node)) for node in facts.unreachable]
+    seen = {row.node for row in rows}
     rows += [
-        (node.name, "missing", node.version, None, None, None, f"since {moment(node.missing_since)}: {node.reason}")
+        NodeRow(
+            node=node.name,
+            state="missing",
+            mongooseim=node.version,
+            missing_since=Time(node.missing_since),
+            reason=node.reason or "",
+        )
         for node in _known(installation)
         if node.name not in seen and node.missing_since
     ]
     if form == "json":
-        click.echo(json.dumps([dict(zip(_NAMES, row, strict=True)) for row in rows], indent=2))
-        return
-    shown = [(*row[:4], uptime(row[4]) if isinstance(row[4], int) else None, *row[5:]) for row in rows]
-    click.echo(table(("node", "state", "mongooseim", "otp", "uptime", "sees", "reason"), shown), nl=False)
+        echo_json(Nodes(nodes=tuple(rows)))
+    else:
+        headers = ("node", "state", "mongooseim", "otp", "uptime", "sees", "reason")
+        click.echo(table(headers, map(_cells, rows)), nl=False)
+
+
+def _cells(row: NodeRow) -> tuple[object, ...]:
+    since = f"since {moment(row.missing_since.microseconds)}: " if row.missing_since else ""
+    up = None if row.uptime_seconds is None else uptime(row.uptime_seconds)
+    return row.node, row.state, row.mongooseim, row.otp, up, row.sees_nodes, f"{since}{row.reason}"
 
 
 def _known(installation: Installation) -> tuple[NodeStatus, ...]:

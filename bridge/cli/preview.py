@@ -13,12 +13,13 @@ from bridge.cli.table import events_table
 from bridge.config.destinations import location
 from bridge.config.errors import ConfigError
 from bridge.delivery.batches import Location, batches
-from bridge.report.json_log import as_json
 from bridge.service.reporting import build_report
 from bridge.threads import run
 from bridge.times import system_clock
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from bridge.app import Installation
     from bridge.mongooseim.facts import StanzaTotals
     from bridge.report.model import Report
@@ -28,7 +29,7 @@ NO_ID_YET: Final = "(random, made with the first report)"
 
 @click.command(name="preview", cls=Command)
 @format_option(
-    *("table", "json", "ga4"), help="A table for people, the JSON log, or the bodies of the requests, one a line."
+    *("table", "json", "ga4"), help="A table for people, JSON for scripts, or the bodies of the requests, one a line."
 )
 @pass_installation
 def command(installation: Installation, form: str) -> None:
@@ -37,7 +38,21 @@ def command(installation: Installation, form: str) -> None:
     for note in report.notes:
         click.echo(f"note: {note}", err=True)
     if form == "json":
-        click.echo(as_json(report.events), nl=False)
+        from bridge.cli.shapes import Preview, echo_json, shaped  # noqa: PLC0415 - 3 ms, of which tables need nothing
+
+        known = None if report.client_id == NO_ID_YET else report.client_id
+        consent = installation.consent
+        destinations = _destinations(installation)[0].values() if consent.given else ()
+        echo_json(
+            shaped(
+                Preview,
+                report,
+                reporting=consent.given,
+                reason=consent.reason,
+                destinations=tuple(destinations),
+                client_id=known,
+            )
+        )
     elif form == "ga4":
         place = Location(*location(installation.settings.bridge))
         click.echo("\n".join(batch.body.decode() for batch in batches(report, place)))
@@ -70,11 +85,17 @@ def _remembered(installation: Installation) -> tuple[StanzaTotals, str | None]:
 
 def _as_table(installation: Installation, report: Report) -> str:
     allowed = installation.consent
-    try:
-        where = ", ".join(installation.configured.values()) or "nobody: no destination"
-    except ConfigError as error:
-        where = f"nobody: {error}"
+    destinations, problem = _destinations(installation)
+    where = ", ".join(destinations.values()) or f"nobody: {problem or 'no destination'}"
     if not allowed.given:
         where = f"nobody: {allowed.reason}"
     summary = f"{len(report.events)} events\nClient ID: {report.client_id}\nwould go to {where}"
     return f"{events_table(report.events)}\n{summary}"
+
+
+def _destinations(installation: Installation) -> tuple[Mapping[str, str], str]:
+    """Those of the configuration, and why they cannot be used."""
+    try:
+        return installation.configured, ""
+    except ConfigError as error:
+        return {}, str(error)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from functools import partial
 from typing import TYPE_CHECKING
@@ -13,6 +12,7 @@ from bridge.cli.command import Command
 from bridge.cli.context import format_option, pass_installation
 from bridge.cli.output import give_up_output
 from bridge.cli.progress import Progress, ask_cluster
+from bridge.cli.shapes import Deliveries, ReportResult, echo_json, shaped
 from bridge.conditions import Conditions
 from bridge.config.consent import notice, require
 from bridge.delivery.loop import DeliveryLoop, deliver_within
@@ -47,7 +47,10 @@ def command(installation: Installation, ctx: click.Context, form: str) -> None:
     made, before, after = run(_report(installation))
     rows = [_Row(one, next((each for each in before if each.id == one.id), None)) for one in after]
     try:
-        click.echo(_as_json(made, rows) if form == "json" else _as_text(made, rows))
+        if form == "json":
+            echo_json(_shaped(made, rows))
+        else:
+            click.echo(_as_text(made, rows))
     except OSError as error:  # what became of the report counts, and is in the history
         give_up_output()
         log.warning(Line("summary_not_written", report=made.id, problem=error.strerror))
@@ -95,18 +98,17 @@ class _Row:
         self.error = after.error if self.left else None
 
 
-def _as_json(made: Made, rows: Sequence[_Row]) -> str:
-    return json.dumps(
-        {
-            "report": made.id,
-            "collected_at": made.report.collected_at,
-            "events": len(made.report.events),
-            "nodes": list(made.report.nodes),
-            "json_log": str(made.json_log),
-            "notes": list(map(str, made.report.notes)),
-            "destinations": [{"name": row.name, **row.counts, "error": row.error} for row in rows],
-        },
-        indent=2,
+def _shaped(made: Made, rows: Sequence[_Row]) -> ReportResult:
+    destinations = [Deliveries(name=row.name, error=row.error, **row.counts) for row in rows]
+    report = made.report
+    return shaped(
+        ReportResult,
+        report,
+        report=made.id,
+        events=len(report.events),
+        nodes=tuple(report.nodes),
+        json_log=str(made.json_log),
+        destinations=destinations,
     )
 
 

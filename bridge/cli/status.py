@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
 
+from bridge.cli import shapes
 from bridge.cli.command import Command
 from bridge.cli.context import format_option, pass_installation
+from bridge.cli.shapes import echo_json, shaped
 from bridge.cli.table import table
 from bridge.config.errors import ConfigError
 from bridge.state.errors import NoState
@@ -18,7 +18,6 @@ from bridge.times import distance, moment, system_clock
 
 if TYPE_CHECKING:
     from bridge.app import Installation
-    from bridge.config.consent import Consent
     from bridge.state.status import DestinationStatus
 
 
@@ -37,11 +36,11 @@ def command(installation: Installation, form: str) -> None:
             status = state.status(1, configured)
     except NoState:
         status = Status.before_the_first_report(system_clock().wall(), configured)
-    click.echo(_as_json(status, installation.consent) if form == "json" else _as_text(status, installation))
-
-
-def _as_json(status: Status, allowed: Consent) -> str:
-    return json.dumps({"reporting": allowed.given, "reason": allowed.reason, **asdict(status)}, indent=2)
+    if form == "json":
+        consent = installation.consent
+        echo_json(shaped(shapes.Status, status, reporting=consent.given, reason=consent.reason))
+    else:
+        click.echo(_as_text(status, installation))
 
 
 def _as_text(status: Status, installation: Installation) -> str:

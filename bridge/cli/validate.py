@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import click
 
+from bridge.cli import shapes
 from bridge.cli.command import Command
 from bridge.cli.context import format_option, pass_installation
 from bridge.cli.preview import NO_ID_YET, current_report
 from bridge.cli.progress import Progress
+from bridge.cli.shapes import Objection, Validation, echo_json, shaped
 from bridge.cli.table import table
 from bridge.config.consent import require
 from bridge.delivery.errors import DestinationError, SendError
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from bridge.app import Installation
     from bridge.delivery.ga4 import Ga4Destination
     from bridge.delivery.sender import Sender
-    from bridge.delivery.validation import Objection
+    from bridge.delivery.validation import Objection as Message
     from bridge.report.model import Report
 
 OBJECTIONS: Final = 1
@@ -40,7 +41,7 @@ class Judged:
 
     destination: str
     requests: int
-    messages: tuple[Objection, ...]
+    messages: tuple[Message, ...]
     error: str | None = None
 
     @property
@@ -64,7 +65,10 @@ def command(installation: Installation, ctx: click.Context, form: str) -> None:
     if not installation.destinations:
         raise click.UsageError("there is no destination to validate for; set tracking_id or [[bridge.destinations]]")
     report, judged = run(_validate(installation))
-    click.echo(_as_json(report, judged) if form == "json" else _as_text(report, judged))
+    if form == "json":
+        echo_json(_shaped(report, judged))
+    else:
+        click.echo(_as_text(report, judged))
     ctx.exit(OBJECTIONS if any(one.error or one.dropped for one in judged) else ExitCode.DONE)
 
 
@@ -79,7 +83,7 @@ async def _validate(installation: Installation) -> tuple[Report, list[Judged]]:
 
 async def _judge(sender: Sender, destination: Ga4Destination, report: Report) -> Judged:
 
-    found: list[Objection] = []
+    found: list[Message] = []
     batches = destination.batches(report)
     try:
         for batch in batches:
@@ -91,21 +95,22 @@ async def _judge(sender: Sender, destination: Ga4Destination, report: Report) ->
     return Judged(destination.name, len(batches), tuple(found))
 
 
-def _as_json(report: Report, judged: Sequence[Judged]) -> str:
-    return json.dumps(
-        [
-            {
-                "destination": one.destination,
-                "requests": one.requests,
-                "error": one.error,
-                "messages": [
-                    {**asdict(message), "name": None if message.event is None else report.events[message.event].name}
+def _shaped(report: Report, judged: Sequence[Judged]) -> Validation:
+    return shaped(
+        Validation,
+        destinations=[
+            shaped(
+                shapes.Judged,
+                one,
+                messages=[
+                    shaped(
+                        Objection, message, name=None if message.event is None else report.events[message.event].name
+                    )
                     for message in one.messages
                 ],
-            }
+            )
             for one in judged
         ],
-        indent=2,
     )
 
 
@@ -127,7 +132,7 @@ def _as_text(report: Report, judged: Sequence[Judged]) -> str:
     return "\n".join(lines)
 
 
-def _place(report: Report, message: Objection) -> str:
+def _place(report: Report, message: Message) -> str:
     if message.event is None:
         return message.field or "request"
     return f"event {message.event} {report.events[message.event].name}"

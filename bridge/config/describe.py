@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -74,7 +75,7 @@ def _schema_of_secret(kind: type) -> dict[str, object]:
     raise NotImplementedError(kind)
 
 
-def effective(loaded: Loaded, access: Access | None) -> list[tuple[str, str, str, str]]:
+def effective(loaded: Loaded, access: Access | None) -> list[tuple[str, object, str, str]]:
     """Every key with its effective value, where it came from and its variable; secrets are masked.
 
     Args:
@@ -85,7 +86,7 @@ def effective(loaded: Loaded, access: Access | None) -> list[tuple[str, str, str
     rows = []
     for key, configured in _values(loaded.settings):
         value, origin = found.get(key.name, (configured, loaded.origins.get(key.name, "default")))
-        shown = MASK if isinstance(value, Secret) else "" if value is None or value is UNSET else toml(value)
+        shown = MASK if isinstance(value, Secret) else None if value is UNSET else value
         rows.append((key.name, shown, origin, key.variable))
     return rows
 
@@ -103,7 +104,9 @@ def _found(loaded: Loaded, access: Access) -> dict[str, tuple[object, str]]:
     source = bridge.tls.optfile or ("default" if loaded.where("bridge.tls") else elsewhere)
     for field in set(Tls.__struct_fields__) - {"optfile"}:
         key = f"bridge.tls.{field}"
-        found[key] = (getattr(tls, field), loaded.where(key) or source) if tls else (None, "plain TCP")
+        value = getattr(tls, field, None)
+        origin = loaded.where(key) or source if tls else "plain TCP"
+        found[key] = (str(value) if isinstance(value, Path) else value, origin)
     return found
 
 

@@ -42,8 +42,8 @@ def run(home: Path, text: str, *arguments: str) -> str:
 )
 def test_check_and_show_say_the_consent_in_force_and_why(home: Path, text: str, consent: str) -> None:
     assert f"reporting is {consent}" in run(home, text, "check")
-    (row,) = [row for row in json.loads(run(home, text, "show", "--format", "json")) if row["key"] == "(reporting)"]
-    assert f"{row['value']}: {row['origin']}".startswith(consent)
+    shown = json.loads(run(home, text, "show", "--format", "json"))
+    assert f"{'on' if shown['reporting'] else 'off'}: {shown['reason']}".startswith(consent)
 
 
 def test_show_has_what_vm_args_say_and_the_name_that_is_used(home: Path) -> None:
@@ -51,11 +51,11 @@ def test_show_has_what_vm_args_say_and_the_name_that_is_used(home: Path) -> None
     (home / "vm.dist.args").write_text("-proto_dist inet_tls -ssl_dist_opt client_verify verify_none")
     text = f'[bridge]\nvm_args = "{home}/vm.args"'
     output = run(home, text, "show", "--format", "json")
-    rows = {row["key"]: (row["value"], row["origin"]) for row in json.loads(output)}
-    assert rows["bridge.nodes"] == ('["mim@localhost:4000"]', f"{home}/vm.args")
-    assert rows["bridge.name"] == ('"mongooseim_bridge@localhost"', "this host's name")
+    rows = {row["key"]: (row["value"], row["origin"]) for row in json.loads(output)["settings"]}
+    assert rows["bridge.nodes"] == (["mim@localhost:4000"], f"{home}/vm.args")
+    assert rows["bridge.name"] == ("mongooseim_bridge@localhost", "this host's name")
     assert rows["bridge.cookie"] == ("********", f"-setcookie in {home}/vm.args")
-    assert rows["bridge.tls.verify"] == ("false", f"{home}/vm.args")
+    assert rows["bridge.tls.verify"] == (False, f"{home}/vm.args")
     assert "monster" not in output
 
 

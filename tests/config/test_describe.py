@@ -102,6 +102,6 @@ def test_the_effective_values_show_their_origin_and_mask_secrets(tmp_path: Path)
     rows = {row[0]: row for row in effective(load(path, {"MONGOOSEIM_BRIDGE_LOG_LEVEL": "debug"}, {}), None)}
     assert rows["services.service_mongoose_system_metrics.tracking_id.secret"][1] == MASK
     assert rows["services.service_mongoose_system_metrics.tracking_id.id"][2] == f"{path}:2"
-    assert rows["bridge.log_level"][1:3] == ('"debug"', "environment MONGOOSEIM_BRIDGE_LOG_LEVEL")
+    assert rows["bridge.log_level"][1:3] == ("debug", "environment MONGOOSEIM_BRIDGE_LOG_LEVEL")
     assert rows["bridge.nodes"][2] == "default"
     assert "hush" not in repr(rows)

@@ -54,7 +54,7 @@ def test_before_the_first_report_there_is_nothing_and_that_is_no_failure(tmp_pat
     assert [(row["name"], row["queued_events"], row["configured"]) for row in status["destinations"]] == [
         ("G-AAAA1 at 127.0.0.1:1", 0, True)
     ]
-    assert bridge.run("history", "--format", "json").json() == []
+    assert bridge.run("history", "--format", "json").json()["reports"] == []
     assert bridge.run("history").code == 0
     missing = bridge.run("history", "show", "1")
     assert (missing.code, missing.out) == (5, "")
@@ -89,7 +89,7 @@ async def test_status_and_history_tell_what_waits_what_was_refused_and_why(tmp_p
     assert "module=x.29" in one.out
     assert "note: a note" in one.out
     whole = bridge.run("history", "show", str(number), "--format", "json").json()
-    assert whole["event_list"] == [{"name": event.name, "params": event.params} for event in report(30).events]
+    assert whole["events"] == [{"name": event.name, "params": event.params} for event in report(30).events]
     assert [letter["first"] for letter in whole["dead_letters"]] == [0, 25]
     assert bridge.run("history", "show", "99").code == 2
 
@@ -106,7 +106,7 @@ def test_status_works_with_reporting_off_and_for_who_cannot_read_the_secret(tmp_
 def test_the_validator_takes_the_report_and_records_nothing(tmp_path: Path, default_cluster: StubCluster) -> None:
     with running_emulator(tmp_path / "record") as emulator:
         bridge = Bridge(tmp_path / "bridge", default_cluster.environ, (emulator.url,))
-        (judged,) = bridge.run("validate", "--format", "json").json()
+        (judged,) = bridge.run("validate", "--format", "json").json()["destinations"]
         assert emulator.events() == []
     objections = {(message["event"], message["field"]) for message in judged["messages"]}
     assert objections <= {(None, "client_id")}, "at most that the cluster's id is not of the usual form"

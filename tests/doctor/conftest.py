@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -62,4 +61,4 @@ def examined(bridge: Bridge, *arguments: str, **environ: str) -> Examination:
     done = bridge.run(*arguments, "doctor", "--format", "json", **environ)
     assert time.monotonic() - began < SECONDS
     assert "Traceback" not in done.err
-    return Examination(done.code, json.loads(done.out))
+    return Examination(done.code, done.json()["steps"])

@@ -51,7 +51,7 @@ def test_nodes_shows_who_is_up_and_why_others_are_not(
     table = bridge.run("nodes")
     assert table.code == 0
     assert "mongooseim1@localhost  up" in table.out
-    shown = {row["node"]: row for row in bridge.run("nodes", "--format", "json").json()}
+    shown = {row["node"]: row for row in bridge.run("nodes", "--format", "json").json()["nodes"]}
     up, down = (shown[node.name] for node in cluster.nodes)
     assert (up["state"], up["mongooseim"], up["sees_nodes"]) == ("up", "6.8.0", 2)
     assert up["otp"].isdigit()

@@ -35,7 +35,7 @@ def test_every_difference_is_explained(
 ) -> None:
     bridge = Bridge(tmp_path / "bridge", start_cluster(scenario, 1).environ)
     result = bridge.run("compare", "--format", "json")
-    verdicts = {row["verdict"] for row in result.json()}
+    verdicts = {row["verdict"] for row in result.json()["rows"]}
     assert UNEXPLAINED not in verdicts
     assert expected <= verdicts <= set(Deviation)
     assert result.code == 0, result.err
@@ -67,7 +67,7 @@ def test_a_component_that_two_nodes_serve_explains_the_higher_count(
 ) -> None:
     result = Bridge(tmp_path / "bridge", start_cluster("default", 2).environ).run("compare", "--format", "json")
     assert result.code == 0, result.out
-    (row,) = (row for row in result.json() if row["verdict"] == Deviation.COMPONENTS_ONCE)
+    (row,) = (row for row in result.json()["rows"] if row["verdict"] == Deviation.COMPONENTS_ONCE)
     assert (row["own"], row["ours"]) == ("component=3", "component=2")
 
 

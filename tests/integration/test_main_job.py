@@ -130,7 +130,7 @@ def test_preview_shows_what_report_then_sends_and_writes_nothing(bridge: Bridge,
             for event in events
         ]
 
-    assert without_uptime(preview.json()) == without_uptime(bridge.json_log)
+    assert without_uptime(preview.json()["events"]) == without_uptime(bridge.json_log)
 
 
 def test_the_previewed_requests_are_what_ga4s_validator_takes(bridge: Bridge) -> None:

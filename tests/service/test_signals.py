@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import socket
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -161,8 +162,9 @@ def test_status_shows_the_running_service(bridge: Bridge) -> None:
         service.wait_for("report_collected")
         shown = bridge.run("status", "--format", "json").json()
         assert shown["reports"][0]["id"] == 1
-        assert 500e6 < shown["service"]["next_report_at"] - time.time_ns() / 1000 <= 600e6
-        assert abs(shown["service"]["seen_at"] - time.time_ns() / 1000) < 35e6
+        due, seen = (datetime.fromisoformat(shown["service"][key]) for key in ("next_report_at", "seen_at"))
+        assert timedelta(seconds=500) < due - datetime.now(UTC) <= timedelta(seconds=600)
+        assert abs(seen - datetime.now(UTC)) < timedelta(seconds=35)
     assert "run" in bridge.run("status").out
 
 
