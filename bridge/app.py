@@ -208,7 +208,7 @@ class Installation:
             ca_file=Path(bridge.ca_file) if bridge.ca_file else None, proxy=bridge.proxy, environ=self.environ
         )
         for one in self.destinations:
-            sender.check(one.endpoint)
+            sender.check(one.peer)
         return sender
 
     def google(self, sender: Sender) -> Credentials:

@@ -45,6 +45,10 @@ class Destination(Protocol):
     def name(self) -> str:
         """What operators call it; holds no secret."""
 
+    @property
+    def peer(self) -> str:
+        """Scheme, host and port of its endpoint."""
+
     def batches(self, report: Report) -> tuple[Batch, ...]:
         """Cut a report into requests and encode them.
 

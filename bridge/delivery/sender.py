@@ -72,7 +72,8 @@ class Sender:
         self._proxy = proxy
         self._environ = environ or {}
         self._transports: dict[Secret | None, httpx.AsyncHTTPTransport] = {}
-        self._ways: dict[Secret, _Way] = {}
+        self._ways: dict[str, _Way] = {}
+        self._urls: dict[Secret, httpx.URL] = {}
 
     async def __aenter__(self) -> Self:
         return self
@@ -88,14 +89,15 @@ class Sender:
             await transport.aclose()
         self._transports.clear()
         self._ways.clear()
+        self._urls.clear()
 
-    def check(self, url: str) -> None:
-        """Find out before anything is sent whether an endpoint can be posted to, and the proxy to it can be used.
+    def check(self, peer: str) -> None:
+        """Find out before anything is sent whether a peer can be posted to, and the proxy to it can be used.
 
         Raises:
             DestinationError: HTTP requests cannot be made with them.
         """
-        self._way(Secret(url))
+        self._way(peer)
 
     async def send(self, request: Request, seconds: float, observe: Callable[[str], None] | None = None) -> Answer:
         """One exchange.
@@ -109,7 +111,9 @@ class Sender:
             SendError: no answer; `ambiguous` when the whole request had left.
             DestinationError: the proxy's URL cannot be used.
         """
-        way = self._way(request.url)
+        way = self._way(request.peer)
+        if (url := self._urls.get(request.url)) is None:  # parsing it takes as long as all the rest
+            url = self._urls[request.url] = _url(request.url, "the endpoint")
         body = _Body(request.body)
         peer = request.peer if way.proxy is None else f"{request.peer} (through proxy {way.proxy})"
         status: int | None = None
@@ -118,7 +122,7 @@ class Sender:
             observe(HOST)
         try:
             async with asyncio.timeout(seconds):
-                response = await way.transport.handle_async_request(way.request(request, body, seconds, observe))
+                response = await way.transport.handle_async_request(_http(request, url, body, seconds, observe))
                 status = response.status_code
                 try:
                     text = await _start(response)
@@ -135,9 +139,9 @@ class Sender:
         headers = {name.lower(): value for name, value in response.headers.items()}
         return Answer(status, headers, text)
 
-    def _way(self, url: Secret) -> _Way:
-        if url not in self._ways:
-            proxy = proxy_for(url.reveal(), self._proxy, self._environ)
+    def _way(self, peer: str) -> _Way:
+        if peer not in self._ways:
+            proxy = proxy_for(peer, self._proxy, self._environ)
             if proxy not in self._transports:
                 self._transports[proxy] = httpx.AsyncHTTPTransport(
                     verify=self._tls,
@@ -145,8 +149,9 @@ class Sender:
                     proxy=self._httpx_proxy(proxy) if proxy else None,
                     limits=httpx.Limits(keepalive_expiry=_IDLE_SECONDS),
                 )
-            self._ways[url] = _Way(_url(url, "the endpoint"), self._transports[proxy], proxy)
-        return self._ways[url]
+            host = _url(Secret(peer), "the endpoint").host
+            self._ways[peer] = _Way(host, self._transports[proxy], proxy)
+        return self._ways[peer]
 
     def _httpx_proxy(self, proxy: Secret) -> httpx.Proxy:
         url = _url(proxy, "the proxy")
@@ -163,13 +168,12 @@ def _url(text: Secret, whose: str) -> httpx.URL:
 
 
 class _Way:
-    """How to reach a URL; made once for each, as parsing it takes as long as all the rest."""
+    """How to reach a peer."""
 
-    def __init__(self, url: httpx.URL, transport: httpx.AsyncHTTPTransport, proxy: Secret | None) -> None:
-        self.url = url
+    def __init__(self, host: str, transport: httpx.AsyncHTTPTransport, proxy: Secret | None) -> None:
         self.transport = transport
         self.proxy = shown(proxy) if proxy else None
-        self._host = httpx.URL(proxy.reveal()).host if proxy else url.host
+        self._host = httpx.URL(proxy.reveal()).host if proxy else host
         self._resolved_until = 0.0
 
     async def resolve(self, peer: str, seconds: float) -> None:
@@ -190,18 +194,18 @@ class _Way:
             raise SendError(peer, UNRESOLVABLE) from error
         self._resolved_until = loop.time() + _RESOLVED_SECONDS
 
-    def request(
-        self, request: Request, body: _Body, seconds: float, observe: Callable[[str], None] | None
-    ) -> httpx.Request:
-        # httpx adds neither of these to a request with a stream of its own.
-        own = {"host": self.url.netloc.decode("ascii"), "content-length": str(len(request.body))}
-        headers = {**own, **request.headers}
-        # Connecting has to give up by itself: cancelled in a TLS handshake, httpcore leaves its socket behind.
-        limits = httpx.Timeout(seconds, connect=min(CONNECT_SECONDS, 0.9 * seconds))
-        extensions: dict[str, object] = {"timeout": limits.as_dict()}
-        if observe:
-            extensions["trace"] = _trace(observe)
-        return httpx.Request(request.method, self.url, headers=headers, stream=body, extensions=extensions)
+
+def _http(
+    request: Request, url: httpx.URL, body: _Body, seconds: float, observe: Callable[[str], None] | None
+) -> httpx.Request:
+    # httpx adds neither of these to a request with a stream of its own.
+    own = {"host": url.netloc.decode("ascii"), "content-length": str(len(request.body))}
+    # Connecting has to give up by itself: cancelled in a TLS handshake, httpcore leaves its socket behind.
+    limits = httpx.Timeout(seconds, connect=min(CONNECT_SECONDS, 0.9 * seconds))
+    extensions: dict[str, object] = {"timeout": limits.as_dict()}
+    if observe:
+        extensions["trace"] = _trace(observe)
+    return httpx.Request(request.method, url, headers={**own, **request.headers}, stream=body, extensions=extensions)
 
 
 def _trace(observe: Callable[[str], None]) -> Callable[[str, Mapping[str, object]], Awaitable[None]]:

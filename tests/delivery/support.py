@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
+from collections import Counter
+from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -21,7 +23,7 @@ from bridge.times import MICROSECONDS, Clock
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+    from collections.abc import AsyncIterator, Sequence
 
     from bridge.delivery.destination import Destination
     from bridge.state.state import State
@@ -87,37 +89,22 @@ def keep(store: State, a_report: Report, destinations: Sequence[Destination]) ->
 class Sent:
     """What one delivery did for a destination, in events, and how the destination stands after it."""
 
-    before: DestinationStatus | None
-    after: DestinationStatus
-    now: int
+    name: str
+    delivered: int
+    rejected: int
+    dropped: int
+    queued: int
+    error: str | None
+    retry_in: float | None
 
-    @property
-    def name(self) -> str:
-        return self.after.name
-
-    @property
-    def delivered(self) -> int:
-        return self.after.delivered - (self.before.delivered if self.before else 0)
-
-    @property
-    def rejected(self) -> int:
-        return self.after.rejected - (self.before.rejected if self.before else 0)
-
-    @property
-    def dropped(self) -> int:
-        return sum(self.after.dropped.values()) - sum(self.before.dropped.values() if self.before else ())
-
-    @property
-    def queued(self) -> int:
-        return self.after.queued_events
-
-    @property
-    def error(self) -> str | None:
-        return self.after.error if self.after.failing_since else None
-
-    @property
-    def retry_in(self) -> float | None:
-        return None if self.after.retry_at is None else (self.after.retry_at - self.now) / MICROSECONDS
+    @classmethod
+    def between(cls, before: DestinationStatus, after: DestinationStatus, now: int) -> Sent:
+        done = Counter(after.counters)
+        done.subtract(before.counters)
+        delivered, rejected = done.pop("delivered", 0), done.pop("rejected", 0)
+        error = after.error if after.failing_since else None
+        retry_in = None if after.retry_at is None else (after.retry_at - now) / MICROSECONDS
+        return cls(after.name, delivered, rejected, done.total(), after.queued_events, error, retry_in)
 
 
 async def send_all(
@@ -131,16 +118,13 @@ async def send_all(
     """Deliver without waiting between attempts, unless the server asks for it."""
     sender_options = {name: options.pop(name) for name in ("ca_file", "proxy", "total_seconds") if name in options}
     options.setdefault("uniform", lambda least, most: 0.0)
-    before = {one.id: one for one in store.status().destinations}
+    configured = {to.id: to.name for to in destinations}
+    before = store.status(0, configured).destinations[: len(configured)]
     async with Sender(**sender_options) as sender:
         known = conditions or Conditions()
         await deliver_within([DeliveryLoop(to, store, sender, known, **options) for to in destinations], seconds)
-    status = store.status()
-    after = {one.id: one for one in status.destinations}
-    return tuple(Sent(before.get(to.id), after[to.id], status.now) for to in destinations)
-
-
-Handler = "Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]"
+    status = store.status(0, configured)
+    return tuple(Sent.between(*pair, status.now) for pair in zip(before, status.destinations, strict=False))
 
 
 @dataclass
@@ -166,11 +150,11 @@ class TcpServer:
         return whole
 
 
+Handler = Callable[[TcpServer, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
 @asynccontextmanager
-async def tcp_server(
-    handle: Callable[[TcpServer, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]],
-    tls: ssl.SSLContext | None = None,
-) -> AsyncIterator[TcpServer]:
+async def tcp_server(handle: Handler, tls: ssl.SSLContext | None = None) -> AsyncIterator[TcpServer]:
     """Serve every connection with `handle`; what still runs at the end is cancelled."""
     server = TcpServer()
     tasks: set[asyncio.Task[None]] = set()
@@ -199,7 +183,7 @@ async def tcp_server(
         await asyncio.sleep(0)
 
 
-def answering(answer: bytes) -> Callable[[TcpServer, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]:
+def answering(answer: bytes) -> Handler:
     """Answer every request with these bytes and close."""
 
     async def handle(server: TcpServer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

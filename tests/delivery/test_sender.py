@@ -8,6 +8,7 @@ import ssl
 import traceback
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -24,7 +25,7 @@ from bridge.delivery.failures import failure
 from bridge.delivery.proxies import proxy_for
 from bridge.delivery.sender import Sender
 from bridge.secret import Secret
-from tests.delivery.support import SECRET, TcpServer, answering, destination, hanging, tcp_server, unused_port
+from tests.delivery.support import SECRET, Handler, TcpServer, answering, destination, hanging, tcp_server, unused_port
 
 OK = b"HTTP/1.1 204 No Content\r\n\r\n"
 
@@ -103,67 +104,72 @@ async def test_redirects_are_answers_and_not_followed(sender: Sender) -> None:
         assert other.connections == 0
 
 
-async def test_a_refused_connection(sender: Sender) -> None:
-    with pytest.raises(errors.SendError, match=r"connection refused.*firewall") as caught:
-        await sender.send(request(f"http://127.0.0.1:{unused_port()}/x"), 5)
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("http://127.0.0.1:1/x", r"cannot be connected to: connection refused.*firewall"),
+        ("http://nowhere.invalid/x", r"http://nowhere\.invalid does not resolve.*DNS"),
+    ],
+)
+async def test_who_is_not_there_cannot_have_counted(sender: Sender, url: str, words: str) -> None:
+    with pytest.raises(errors.SendError, match=words) as caught:
+        await sender.send(request(url), 5)
     assert not caught.value.ambiguous
 
 
-async def test_a_name_without_address(sender: Sender) -> None:
-    with pytest.raises(errors.SendError, match=r"http://nowhere\.invalid does not resolve.*DNS") as caught:
-        await sender.send(request("http://nowhere.invalid/x"), 5)
-    assert not caught.value.ambiguous
+async def dribbling(server: TcpServer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await server.read_request(reader)
+    writer.write(b"HTTP/1.1 200 OK\r\n")
+    while True:
+        writer.write(b"X-Wait: a bit\r\n")
+        await writer.drain()
+        await asyncio.sleep(0.02)
 
 
-async def test_a_server_that_never_answers_is_ambiguous(sender: Sender) -> None:
-    async with tcp_server(hanging) as server:
-        with pytest.raises(errors.SendError, match=r"did not answer in time: 0\.3 s") as caught:
-            await sender.send(request(server.url), 0.3)
-    assert caught.value.ambiguous
+async def silent(server: TcpServer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await asyncio.sleep(3600)
 
 
-async def test_a_server_that_dribbles_its_answer_does_not_hold_us_up(sender: Sender) -> None:
+async def resetting(server: TcpServer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.readexactly(100)
+    writer.transport.abort()
+
+
+def without_tls(answer: bytes) -> Handler:
     async def handle(server: TcpServer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await server.read_request(reader)
-        writer.write(b"HTTP/1.1 200 OK\r\n")
-        while True:
-            writer.write(b"X-Wait: a bit\r\n")
-            await writer.drain()
-            await asyncio.sleep(0.02)
+        await reader.read(100)
+        writer.write(answer)
+        await writer.drain()
 
+    return handle
+
+
+@pytest.mark.parametrize(
+    ("handle", "scheme", "seconds", "words", "ambiguous"),
+    [
+        (hanging, "http", 0.5, r"did not answer in time: 0\.5 s", True),
+        (dribbling, "http", 0.5, "did not answer in time", True),
+        (silent, "https", 0.5, "did not accept a connection in time", False),
+        *(
+            (answering(part), "http", 5, "closed the connection before it answered", True)
+            for part in (b"", b"HTTP/1.1 20", b"HTTP/1.1 204 No Content\r\nDate: ")
+        ),
+        (resetting, "http", 5, "closed the connection before it answered", False),
+        (answering(b"220 mail.example ESMTP\r\n\r\n"), "http", 5, "not HTTP", True),
+        *(
+            (without_tls(answer), "https", 5, "does not speak TLS as expected", False)
+            for answer in (b"HTTP/1.1 400 Bad Request\r\n\r\n", b"")
+        ),
+    ],
+)
+async def test_a_failed_exchange_is_told_by_its_cause_and_whether_it_may_have_counted(
+    sender: Sender, handle: Handler, scheme: str, seconds: float, words: str, ambiguous: bool
+) -> None:
+    body = b"x" * (30_000_000 if handle is resetting else 2)
     async with tcp_server(handle) as server:
-        with pytest.raises(errors.SendError) as caught:
-            await sender.send(request(server.url), 0.5)
-    assert caught.value.ambiguous
-
-
-async def test_a_tls_handshake_that_hangs_is_no_ambiguity(sender: Sender) -> None:
-    async def silent(server: TcpServer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await asyncio.sleep(3600)
-
-    async with tcp_server(silent) as server:
-        with pytest.raises(errors.SendError, match="did not accept a connection in time") as caught:
-            await sender.send(request(server.url.replace("http:", "https:")), 0.3)
-    assert not caught.value.ambiguous
-
-
-@pytest.mark.parametrize("part", [b"", b"HTTP/1.1 20", b"HTTP/1.1 204 No Content\r\nDate: "])
-async def test_a_connection_cut_before_the_whole_head_is_ambiguous(sender: Sender, part: bytes) -> None:
-    async with tcp_server(answering(part)) as server:
-        with pytest.raises(errors.SendError, match="closed the connection before it answered") as caught:
-            await sender.send(request(server.url), 5)
-    assert caught.value.ambiguous
-
-
-async def test_a_connection_reset_in_the_middle_of_a_large_request_is_not(sender: Sender) -> None:
-    async def handle(server: TcpServer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readexactly(100)
-        writer.transport.abort()
-
-    async with tcp_server(handle) as server:
-        with pytest.raises(errors.SendError, match="closed the connection before it answered") as caught:
-            await sender.send(request(server.url, b"x" * 30_000_000), 5)
-    assert not caught.value.ambiguous
+        with pytest.raises(errors.SendError, match=words) as caught:
+            await sender.send(request(server.url.replace("http:", f"{scheme}:"), body), seconds)
+    assert caught.value.ambiguous is ambiguous
 
 
 async def test_a_body_cut_after_the_head_does_not_change_the_verdict(sender: Sender) -> None:
@@ -184,23 +190,34 @@ async def test_an_endless_body_is_not_read_to_its_end(sender: Sender) -> None:
     assert 60_000 < len(answer.body) < 200_000
 
 
-async def test_what_is_no_http(sender: Sender) -> None:
-    async with tcp_server(answering(b"220 mail.example ESMTP\r\n\r\n")) as server:
-        with pytest.raises(errors.SendError, match="not HTTP"):
-            await sender.send(request(server.url), 5)
+YESTERDAY = datetime.datetime(2001, 1, 1, tzinfo=datetime.UTC)
+EXPIRED = {"not_before": YESTERDAY, "not_after": YESTERDAY + datetime.timedelta(days=1)}
 
 
-async def test_a_certificate_of_an_unknown_ca_is_refused_and_named(sender: Sender, ca: tuple[trustme.CA, Path]) -> None:
-    async with tcp_server(answering(OK), server_side(ca[0])) as server:
-        with pytest.raises(errors.SendError, match=r"signed by an unknown CA.*bridge\.ca_file") as caught:
-            await sender.send(request(server.url.replace("http:", "https:")), 5)
+@pytest.mark.parametrize(
+    ("known", "certificate", "words"),
+    [
+        (False, {}, r"signed by an unknown CA.*bridge\.ca_file"),
+        (True, EXPIRED, "not trusted: expired; check the clock"),
+        (True, {"host": "other.example"}, "made for another"),
+        (True, {}, ""),
+    ],
+)
+async def test_a_certificate_is_taken_with_its_ca_and_else_refused_by_name(
+    ca: tuple[trustme.CA, Path], known: bool, certificate: dict[str, Any], words: str
+) -> None:
+    async with (
+        Sender(ca_file=ca[1] if known else None) as sender,
+        tcp_server(answering(OK), server_side(ca[0], **certificate)) as server,
+    ):
+        exchange = sender.send(request(server.url.replace("http:", "https:")), 5)
+        if not words:
+            assert (await exchange).status == 204
+            return
+        with pytest.raises(errors.SendError, match=words) as caught:
+            await exchange
         assert not caught.value.ambiguous
         assert server.requests == []
-
-
-async def test_with_its_ca_file_it_is_taken(ca: tuple[trustme.CA, Path]) -> None:
-    async with Sender(ca_file=ca[1]) as sender, tcp_server(answering(OK), server_side(ca[0])) as server:
-        assert (await sender.send(request(server.url.replace("http:", "https:")), 5)).status == 204
 
 
 def old_authority(directory: Path) -> tuple[Path, Path, Path]:
@@ -240,34 +257,6 @@ async def test_no_key_of_a_connection_is_written_down(
     monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "none" / "keys"))
     async with Sender(ca_file=ca[1]) as sender, tcp_server(answering(OK), server_side(ca[0])) as server:
         assert (await sender.send(request(server.url.replace("http:", "https:")), 5)).status == 204
-
-
-async def test_an_expired_certificate_is_named(ca: tuple[trustme.CA, Path]) -> None:
-    past = datetime.datetime(2001, 1, 1, tzinfo=datetime.UTC)
-    context = server_side(ca[0], not_before=past, not_after=past + datetime.timedelta(days=1))
-    async with Sender(ca_file=ca[1]) as sender, tcp_server(answering(OK), context) as server:
-        with pytest.raises(errors.SendError, match=r"not trusted: expired; check the clock"):
-            await sender.send(request(server.url.replace("http:", "https:")), 5)
-
-
-async def test_a_certificate_of_another_host_is_named(ca: tuple[trustme.CA, Path]) -> None:
-    context = server_side(ca[0], "other.example")
-    async with Sender(ca_file=ca[1]) as sender, tcp_server(answering(OK), context) as server:
-        with pytest.raises(errors.SendError, match="made for another"):
-            await sender.send(request(server.url.replace("http:", "https:")), 5)
-
-
-@pytest.mark.parametrize("answer", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b""])
-async def test_a_server_without_tls_is_named(sender: Sender, answer: bytes) -> None:
-    async def handle(server: TcpServer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read(100)
-        writer.write(answer)
-        await writer.drain()
-
-    async with tcp_server(handle) as server:
-        with pytest.raises(errors.SendError, match="does not speak TLS as expected") as caught:
-            await sender.send(request(server.url.replace("http:", "https:")), 5)
-    assert not caught.value.ambiguous
 
 
 @pytest.mark.parametrize("text", [None, "no certificate here\n"])

@@ -6,13 +6,12 @@ import resource
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 
-from bridge.mongooseim.facts import Incarnation
 from bridge.state.errors import StateBusy, StateError, StateFull, StateTooNew, StateUnusable
 from bridge.state.state import State
 from tests.delivery.support import destination, keep, report
@@ -20,9 +19,7 @@ from tests.delivery.support import destination, keep, report
 A = destination("http://a/mp/collect", "G-AAAA")
 
 
-@pytest.fixture
-def state(tmp_path: Path) -> Path:
-    return tmp_path / "state"
+FORMAT_1 = (Path(__file__).parent / "format_1.sql").read_text()
 
 
 def file_of(state: Path) -> Path:
@@ -33,39 +30,77 @@ def set_aside(state: Path) -> list[Path]:
     return [path for path in state.iterdir() if ".damaged-" in path.name and not path.name.endswith(("-wal", "-shm"))]
 
 
-def filled(state: Path, events: int = 3000) -> tuple[str, bytes]:
-    """A state file with a report; its Client ID and the bytes of the file."""
+def filled(state: Path, events: int = 3000) -> bytes:
+    """The bytes of a state file with a report."""
     with State.open(state) as store:
         keep(store, report(events), [A])
-        client_id = store.client_id()
-    return client_id, file_of(state).read_bytes()
+        store.database.write(lambda connection: connection.execute("INSERT INTO meta VALUES ('client_id', '11.22')"))
+    return file_of(state).read_bytes()
 
 
-def test_a_file_that_is_no_database_is_set_aside_and_reporting_goes_on(
-    state: Path, caplog: pytest.LogCaptureFixture
+def written(state: Path, statements: str) -> bytes:
+    """The bytes of a database that these statements make."""
+    with closing(sqlite3.connect(file_of(state))) as connection:
+        connection.executescript(statements)
+    return file_of(state).read_bytes()
+
+
+def noise(whole: bytes, first: int = 0, last: int | None = None) -> bytes:
+    return whole[:first] + os.urandom(len(whole[first:last])) + (b"" if last is None else whole[last:])
+
+
+def queue_of_format_1(state: Path) -> bytes:
+    """A file of the first format with noise where its queue was."""
+    whole = written(state, FORMAT_1)
+    with closing(sqlite3.connect(file_of(state))) as old:
+        (page,) = old.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'queue'").fetchone()
+        (size,) = old.execute("PRAGMA page_size").fetchone()
+    return noise(whole, (page - 1) * size, page * size)
+
+
+FOREIGN = "CREATE TABLE meta (key, value); INSERT INTO meta VALUES ('client_id', 'stolen');"
+PICTURES = b"these are my holiday pictures\n" * 1000
+
+
+@pytest.mark.parametrize(
+    ("damaged", "kept"),
+    [
+        pytest.param(lambda _: PICTURES, "nothing", id="no database"),
+        pytest.param(lambda state: written(state, FOREIGN), "nothing", id="of another program"),
+        *(
+            pytest.param(lambda state, first=first: noise(filled(state), first), "nothing", id=f"noise from {first} on")
+            for first in (0, 1, 100)
+        ),
+        pytest.param(lambda state: filled(state)[:100_000], "nothing", id="cut short"),
+        pytest.param(lambda state: noise(filled(state), -200_000), "meta, totals", id="noise in the queue"),
+        pytest.param(queue_of_format_1, "meta, totals", id="noise in the queue of the first format"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_set_aside_and_gives_what_can_be_read_to_a_new_one(
+    state: Path, caplog: pytest.LogCaptureFixture, damaged: Callable[[Path], bytes], kept: str
 ) -> None:
     state.mkdir()
-    file_of(state).write_bytes(b"these are my holiday pictures\n" * 1000)
+    before = damaged(state)
+    file_of(state).write_bytes(before)
     with State.open(state) as store:
-        keep(store, report(), [A])
-        assert len(store.status().reports) == 1
+        salvaged = (store.kept_client_id(), store.stanza_totals())
+        assert salvaged == {"meta, totals": ("11.22", report().totals), "nothing": (None, {})}[kept]
+        for _ in range(2):
+            keep(store, report(), [A])
+            assert {one.report for one in store.queue.take(A.id, 1000)} == {one.id for one in store.status().reports}
+        assert len(store.status().reports) == 2, "queue and history are lost, and made anew"
     (aside,) = set_aside(state)
-    assert aside.read_bytes().startswith(b"these are my holiday pictures")
     (record,) = [record for record in caplog.records if record.levelno == logging.WARNING]
-    assert "what=state_set_aside" in record.getMessage()
-    assert str(aside) in record.getMessage()
+    assert record.msg.what == "state_set_aside"
+    assert (record.msg.fields["moved_to"], record.msg.fields["kept"]) == (aside, kept)
 
 
-def test_a_database_of_something_else_is_set_aside_untouched(state: Path) -> None:
+def test_what_is_set_aside_is_not_touched(state: Path) -> None:
     state.mkdir()
-    with closing(sqlite3.connect(file_of(state))) as foreign, foreign:
-        foreign.execute("CREATE TABLE meta (key, value)")
-        foreign.execute("INSERT INTO meta VALUES ('client_id', 'stolen')")
-    before = file_of(state).read_bytes()
-    with State.open(state) as store:
-        assert store.client_id() != "stolen"
-    (aside,) = set_aside(state)
-    assert aside.read_bytes() == before
+    for before in (PICTURES, written(state, FOREIGN)):
+        file_of(state).write_bytes(before)
+        State.open(state).close()
+        assert max(set_aside(state)).read_bytes() == before
 
 
 def test_an_empty_file_is_a_new_one(state: Path) -> None:
@@ -74,57 +109,6 @@ def test_an_empty_file_is_a_new_one(state: Path) -> None:
     with State.open(state) as store:
         keep(store, report(), [A])
     assert set_aside(state) == []
-
-
-@pytest.mark.parametrize("first", [0, 1, 100])
-def test_damage_is_set_aside_when_it_is_met(state: Path, first: int) -> None:
-    client_id, whole = filled(state)
-    damaged = whole[:first] + os.urandom(len(whole) - first)
-    file_of(state).write_bytes(damaged)
-    with State.open(state) as store:
-        number = keep(store, report(), [A])
-        assert [found.id for found in store.status().reports] == [number]
-        assert store.client_id() != client_id, "nothing of it could be read"
-    assert len(set_aside(state)) == 1
-
-
-def test_damage_deep_in_the_file_keeps_the_client_id_and_the_totals(state: Path) -> None:
-    client_id, whole = filled(state)
-    file_of(state).write_bytes(whole[:-200_000] + b"\xff" * 200_000)
-    with State.open(state) as store:
-        claimed = [one for _ in range(3) for one in store.queue.take(A.id, 1000)]
-        assert claimed == [], "the queue is lost"
-        assert store.client_id() == client_id
-        assert store.stanza_totals() == report().totals
-        keep(store, report(), [A])
-    assert len(set_aside(state)) == 1
-
-
-def test_a_damaged_file_of_the_first_format_gives_its_client_id_and_its_totals_to_the_new_one(state: Path) -> None:
-    state.mkdir()
-    with closing(sqlite3.connect(file_of(state))) as old:
-        old.executescript((Path(__file__).parent / "format_1.sql").read_text())
-        (page,) = old.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'queue'").fetchone()
-        (size,) = old.execute("PRAGMA page_size").fetchone()
-    with file_of(state).open("r+b") as file:
-        file.seek((page - 1) * size)
-        file.write(b"\xff" * size)
-    with State.open(state) as store:
-        assert store.client_id() == "11.22"
-        assert store.stanza_totals() == {Incarnation("mim@host", 7): {"xmppMessageSent": 5}}
-        assert store.status().reports == (), "the queue and the history are lost"
-        keep(store, report(), [A])
-    assert len(set_aside(state)) == 1
-
-
-def test_a_file_cut_short_is_set_aside(state: Path) -> None:
-    _, whole = filled(state)
-    file_of(state).write_bytes(whole[: len(whole) // 2])
-    with State.open(state) as store:
-        for _ in range(3):
-            keep(store, report(), [A])
-            store.queue.take(A.id, 1000)
-    assert len(set_aside(state)) == 1
 
 
 async def test_a_process_that_has_the_file_open_follows_to_the_new_one_with_its_next_report(state: Path) -> None:
@@ -139,7 +123,7 @@ async def test_a_process_that_has_the_file_open_follows_to_the_new_one_with_its_
 
 
 async def test_damage_that_one_process_meets_is_set_aside_once_and_the_others_follow(state: Path) -> None:
-    _, whole = filled(state)
+    whole = filled(state)
     with State.open(state) as one:
         file_of(state).write_bytes(whole[:5000] + b"\xff" * (len(whole) - 5000))
         with State.open(state) as two:

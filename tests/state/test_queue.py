@@ -11,16 +11,6 @@ from tests.delivery.support import DAY, HOUR, NOW, Hands, destination, keep, rep
 A, B = destination("http://a/mp/collect", "G-AAAA"), destination("http://b/mp/collect", "G-BBBB")
 
 
-@pytest.fixture
-def hands() -> Hands:
-    return Hands()
-
-
-@pytest.fixture
-def store(tmp_path: Path, hands: Hands) -> State:
-    return State.open(tmp_path / "state", clock=hands.clock)
-
-
 def drops(store: State) -> dict[tuple[str, str], int]:
     return {(to.name, reason): events for to in store.status().destinations for reason, events in to.dropped.items()}
 
@@ -95,16 +85,16 @@ def test_a_clock_that_jumps_expires_nothing(hands: Hands, store: State, days: in
     assert drops(store) == {}
 
 
-def test_after_a_restart_of_the_machine_the_time_of_day_decides(tmp_path: Path, hands: Hands, store: State) -> None:
+def test_after_a_restart_of_the_machine_the_time_of_day_decides(state: Path, hands: Hands, store: State) -> None:
     keep(store, report(1, hands.wall), [A])
     hands.wall, hands.elapsed, hands.boot = hands.wall + 71 * HOUR, 5, "second"
-    with State.open(tmp_path / "state", clock=hands.clock) as after:
+    with State.open(state, clock=hands.clock) as after:
         assert after.queue.take(A.id, 10) == ()
         assert drops(after) == {(A.name, "expired"): 1}
 
 
-def test_beyond_the_bound_of_batches_the_oldest_go_whosever_they_are(tmp_path: Path, hands: Hands) -> None:
-    with State.open(tmp_path / "state", clock=hands.clock, bounds=Bounds(batches=5)) as store:
+def test_beyond_the_bound_of_batches_the_oldest_go_whosever_they_are(state: Path, hands: Hands) -> None:
+    with State.open(state, clock=hands.clock, bounds=Bounds(batches=5)) as store:
         keep(store, report(25, NOW, tag="oldest"), [A, B])
         keep(store, report(50, NOW, tag="newer"), [A])
         keep(store, report(50, NOW, tag="newest"), [A])
@@ -113,22 +103,15 @@ def test_beyond_the_bound_of_batches_the_oldest_go_whosever_they_are(tmp_path: P
         assert drops(store) == {(A.name, "too many batches"): 25, (B.name, "too many batches"): 25}
         bodies = [one.body for one in store.queue.take(A.id, 10)]
         assert [b"newer" in body for body in bodies] == [True, True, False, False, False]
+        keep(store, report(50, NOW), [A])
+        assert drops(store)[A.name, "too many batches"] == 75, "they add up over time"
 
 
-def test_beyond_the_bound_of_bytes_the_oldest_go(tmp_path: Path, hands: Hands) -> None:
+def test_beyond_the_bound_of_bytes_the_oldest_go(state: Path, hands: Hands) -> None:
     size = len(A.batches(report(25, NOW))[0].body)
-    with State.open(tmp_path / "state", clock=hands.clock, bounds=Bounds(bytes=2 * size)) as store:
-        first = keep(store, report(25, NOW), [A])
-        for _ in range(2):
-            keep(store, report(25, NOW), [A])
+    with State.open(state, clock=hands.clock, bounds=Bounds(bytes=2 * size)) as store:
+        first, *_ = (keep(store, report(25, NOW), [A]) for _ in range(3))
         assert drops(store) == {(A.name, "too many bytes"): 25}
         found = store.report(first)
         assert found is not None
         assert found[0].deliveries[0].error == "given up: too many bytes"
-
-
-def test_drops_add_up_over_time(tmp_path: Path, hands: Hands) -> None:
-    with State.open(tmp_path / "state", clock=hands.clock, bounds=Bounds(batches=1)) as store:
-        for _ in range(4):
-            keep(store, report(2, NOW), [A])
-        assert drops(store) == {(A.name, "too many batches"): 6}

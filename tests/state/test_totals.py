@@ -1,9 +1,10 @@
 """Increments are never negative and add up to what was counted, whatever happens to the nodes."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.mongooseim.facts import STANZA_TYPES, Incarnation
+from bridge.mongooseim.facts import STANZA_TYPES, Incarnation, StanzaTotals
 from bridge.report.model import StanzaCount
 from bridge.state.totals import remember, stanza_counts
 
@@ -12,37 +13,38 @@ AGAIN = Incarnation("a@h", 2)
 OTHER = Incarnation("b@h", 1)
 
 
-def test_the_first_sight_of_a_node_counts_with_its_total() -> None:
-    assert stanza_counts({}, {FIRST: {"xmppIqSent": 5}}) == (StanzaCount("xmppIqSent", 5, 5),)
+def counted(number: int) -> dict[str, int]:
+    return {"xmppIqSent": number}
 
 
-def test_a_restarted_node_counts_from_zero() -> None:
-    previous = {FIRST: {"xmppIqSent": 100}}
-    assert stanza_counts(previous, {AGAIN: {"xmppIqSent": 3}}) == (StanzaCount("xmppIqSent", 3, 3),)
+@pytest.mark.parametrize(
+    ("previous", "current", "total", "increment"),
+    [
+        pytest.param({}, {FIRST: counted(5)}, 5, 5, id="a node that is seen first counts with its total"),
+        pytest.param({FIRST: counted(100)}, {AGAIN: counted(3)}, 3, 3, id="a restarted node counts from zero"),
+        pytest.param({FIRST: counted(100)}, {FIRST: counted(3)}, 3, 3, id="so does a counter that started again"),
+        pytest.param(
+            {FIRST: counted(10), OTHER: counted(1)},
+            {FIRST: counted(12), OTHER: counted(4)},
+            16,
+            5,
+            id="both are summed over the nodes",
+        ),
+        pytest.param(
+            remember({FIRST: counted(10), OTHER: counted(7)}, {FIRST: counted(11)}),
+            {FIRST: counted(11), OTHER: counted(9)},
+            20,
+            2,
+            id="a node that was out of reach does not count twice",
+        ),
+    ],
+)
+def test_totals_and_increments(previous: StanzaTotals, current: StanzaTotals, total: int, increment: int) -> None:
+    assert stanza_counts(previous, current) == (StanzaCount("xmppIqSent", total, increment),)
 
 
-def test_a_counter_that_started_again_in_a_running_node_counts_from_zero() -> None:
-    assert stanza_counts({FIRST: {"xmppIqSent": 100}}, {FIRST: {"xmppIqSent": 3}}) == (StanzaCount("xmppIqSent", 3, 3),)
-
-
-def test_totals_and_increments_are_summed_over_the_nodes() -> None:
-    previous = {FIRST: {"xmppIqSent": 10}, OTHER: {"xmppIqSent": 1}}
-    current = {FIRST: {"xmppIqSent": 12}, OTHER: {"xmppIqSent": 4}}
-    assert stanza_counts(previous, current) == (StanzaCount("xmppIqSent", 16, 5),)
-
-
-def test_a_node_that_was_out_of_reach_does_not_count_twice() -> None:
-    seen = remember({}, {FIRST: {"xmppIqSent": 10}, OTHER: {"xmppIqSent": 7}})
-    without = remember(seen, {FIRST: {"xmppIqSent": 11}})
-    back = {FIRST: {"xmppIqSent": 11}, OTHER: {"xmppIqSent": 9}}
-    assert stanza_counts(without, back) == (StanzaCount("xmppIqSent", 20, 2),)
-
-
-def test_one_incarnation_per_node_is_remembered() -> None:
-    assert remember({FIRST: {"xmppIqSent": 1}}, {AGAIN: {"xmppIqSent": 2}}) == {AGAIN: {"xmppIqSent": 2}}
-
-
-def test_a_type_that_no_node_counts_is_left_out() -> None:
+def test_one_incarnation_per_node_is_remembered_and_a_type_that_no_node_counts_is_left_out() -> None:
+    assert remember({FIRST: counted(1)}, {AGAIN: counted(2)}) == {AGAIN: counted(2)}
     assert stanza_counts({}, {FIRST: {}}) == ()
 
 
