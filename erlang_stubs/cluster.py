@@ -11,6 +11,7 @@ What the nodes answer is in `scenarios/`, one readable file each; `scenarios/def
 from __future__ import annotations
 
 import contextlib
+import itertools
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -78,6 +79,7 @@ class StubCluster:
         self._stack = contextlib.ExitStack()
         self._home = Path()
         self._beams = Path()
+        self._indices = itertools.count(1)
         self.nodes: list[Beam] = []
         self.cookie_file = Path()
         """Mode 0400."""
@@ -117,7 +119,7 @@ class StubCluster:
             self._home = self._directory or Path(self._stack.enter_context(tempfile.TemporaryDirectory()))
             self.cookie_file = write_cookie(self._home, COOKIE)
             self._stack.enter_context(self._epmd)
-            self.nodes = [self._node(index) for index in range(1, self._size + 1)]
+            self.nodes = [self._node() for _ in range(self._size)]
             with ThreadPoolExecutor(len(self.nodes)) as pool:
                 list(pool.map(self._stack.enter_context, self.nodes))
             self.join()
@@ -130,8 +132,8 @@ class StubCluster:
         self._stack.close()
 
     def add_node(self) -> Beam:
-        """Start one more node and let it join."""
-        node = self._node(len(self.nodes) + 1)
+        """Start one more node, under a name that none has had, and let it join."""
+        node = self._node()
         self._stack.enter_context(node)
         self.nodes.append(node)
         self.join()
@@ -153,7 +155,8 @@ class StubCluster:
             lambda: all(node.eval("length(nodes())") == expected for node in self.nodes),
         )
 
-    def _node(self, index: int) -> Beam:
+    def _node(self) -> Beam:
+        index = next(self._indices)
         return Beam(
             f"mongooseim{index}@localhost",
             self._home,

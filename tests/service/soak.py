@@ -25,6 +25,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from bridge import __version__
+from erlang_stubs.beam import eventually
 from erlang_stubs.cluster import StubCluster
 from tests.service.support import RunningService, kept, rows, running, sent
 from tests.support.bridge import Bridge
@@ -117,7 +118,6 @@ class Chaos:
         self.problems: list[str] = []
         self._cluster = cluster
         self._emulator = emulator
-        self._next_name = len(cluster.nodes) + 1
         for node in cluster.nodes:
             self.uptimes.up(node.name)
 
@@ -185,17 +185,19 @@ class Chaos:
         """The last node, which is no entry node, comes back under a name that never was."""
         old = self._cluster.nodes.pop()
         self._kill(old)
-        new = self._cluster._node(self._next_name)
-        self._next_name += 1
-        self._cluster.nodes.append(new)
-        self._cluster._stack.callback(new.kill)
-        self._start(new)
+        self.uptimes.up(self._cluster.add_node().name)
 
     def restart_epmd(self) -> None:
         self._cluster.epmd.stop()
         time.sleep(self.random.uniform(0.2, 1.5))
         self._cluster.epmd.start()
-        self._cluster.eventually_registered()
+        # It takes the nodes seconds to be known again.
+        names = {node.name.partition("@")[0] for node in self._cluster.nodes}
+        ask = '{ok, L} = erl_epmd:names("localhost"), [list_to_atom(N) || {N, _} <- L]'
+        eventually(
+            "all nodes are with EPMD again",
+            lambda: names <= set(self._cluster.nodes[0].eval(ask).strip("[]").split(",")),
+        )
 
     def fail_delivery(self) -> None:
         self._emulator.fail(self.random.choice(FAULTS))
@@ -220,20 +222,6 @@ class Chaos:
             node.resume()
             self.uptimes.up(node.name)
         self.paused.append((began, time.time()))
-
-
-class Cluster(StubCluster):
-    """Knows when all of its nodes have found a restarted EPMD again, which takes them seconds."""
-
-    def eventually_registered(self) -> None:
-        wanted = {node.name.partition("@")[0] for node in self.nodes}
-        deadline = time.monotonic() + 15
-        while time.monotonic() < deadline:
-            names = self.nodes[0].eval('{ok, L} = erl_epmd:names("localhost"), [list_to_atom(N) || {N, _} <- L]')
-            if wanted <= set(names.strip("[]").split(",")):
-                return
-            time.sleep(0.1)
-        raise AssertionError(f"not all of {wanted} are with EPMD again: {names}")
 
 
 @dataclass
@@ -314,7 +302,7 @@ def flat(samples: list[Sample]) -> tuple[list[str], str]:
 
 def soak(seconds: float, seed: int, directory: Path) -> list[str]:
     """One run; what was wrong with it."""
-    with Cluster("default", 3) as cluster, running_emulator(directory / "record.jsonl") as emulator:
+    with StubCluster("default", 3) as cluster, running_emulator(directory / "record.jsonl") as emulator:
         entries = " ".join(node.name for node in cluster.nodes[:2])
         environ = {**cluster.environ, "MONGOOSEIM_BRIDGE_NODES": entries}
         bridge = Bridge(directory / "bridge", environ, (emulator.url,), service=SERVICE, settings=SETTINGS)

@@ -61,6 +61,12 @@ class RunningService:
     def send(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
 
+    def report(self) -> dict[str, Any]:
+        """Have a report made; its line of the log."""
+        before = len(self.log("report_collected"))
+        self.send(signal.SIGUSR1)
+        return self.wait_for("report_collected", before + 1)
+
     def ended(self, seconds: float = STOP_SECONDS) -> int:
         """The exit code; it must not take longer."""
         return self.process.wait(seconds)
@@ -79,12 +85,12 @@ def running(
     user: tuple[int, int] | None = None,
     **environ: str,
 ) -> Iterator[RunningService]:
-    """Start `run`, and stop it at the end; it must leave no traceback and, unless told otherwise, exit with 0.
+    """Start `run`, and stop it at the end; it must leave no traceback.
 
     Args:
         bridge: the installation.
         options: for all commands.
-        check: whether it has to exit with 0.
+        check: whether it has to say that it has started, and to exit with 0.
         command: `run` or another one that runs until it is stopped.
         user: user and group to run it as, where this process is root, with the umask of our units.
         environ: further variables.
@@ -105,6 +111,8 @@ def running(
         )
     try:
         service = RunningService(process, log_file, bridge)
+        if check:
+            service.wait_for("service_started")
         yield service
         if check:
             code = service.stop() if process.poll() is None else process.returncode

@@ -31,12 +31,6 @@ def reload(service: RunningService) -> dict[str, object]:
     return service.wait_for("reloaded", before + 1)
 
 
-def report(service: RunningService) -> None:
-    before = len(service.log("report_collected"))
-    service.send(signal.SIGUSR1)
-    service.wait_for("report_collected", before + 1)
-
-
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
@@ -56,13 +50,12 @@ def test_a_bad_file_keeps_the_old_configuration_and_says_so(bridge: Bridge, text
         bridge.environ = environ
         bridge.configure()
     with running(bridge) as service:
-        service.wait_for("service_started")
         bridge.config.write_text(text)
         service.send(signal.SIGHUP)
         refused = service.wait_for("reload_refused")
         assert refused["level"] == "error"
         assert problem in refused["problem"]
-        report(service)
+        service.report()
         bridge.configure()
         assert reload(service)["changed"] == "nothing"
 
@@ -72,12 +65,11 @@ def test_a_new_destination_gets_the_next_report_and_a_removed_one_does_not(bridg
         bridge.endpoints = (one.url,)
         bridge.configure()
         with running(bridge) as service:
-            service.wait_for("service_started")
-            report(service)
+            service.report()
             bridge.endpoints = (two.url,)
             bridge.configure()
             assert "bridge.destinations" in str(reload(service)["changed"])
-            report(service)
+            service.report()
             service.wait_for("delivered", 2)
         history = sorted(kept(bridge))
         assert sorted(sent(one.accepted())) == history[:1]
@@ -86,7 +78,6 @@ def test_a_new_destination_gets_the_next_report_and_a_removed_one_does_not(bridg
 
 def test_new_intervals_and_log_level_take_effect(bridge: Bridge) -> None:
     with running(bridge) as service:
-        service.wait_for("service_started")
         assert service.log("connection_lost", "report_wanted") == []
         bridge.service = FAST
         bridge.settings = 'log_level = "debug"'
@@ -110,7 +101,6 @@ def test_a_new_cookie_and_new_nodes_take_effect(
     bridge.settings = f'cookie_file = "{cookie}"\nnodes = ["nobody@localhost"]'
     bridge.configure()
     with running(bridge) as service:
-        service.wait_for("service_started")
         service.send(signal.SIGUSR1)
         service.wait_for("no_node_answered")
         bridge.settings = f'cookie_file = "{cookie}"\nnodes = ["{cluster.entry}"]'
@@ -122,7 +112,7 @@ def test_a_new_cookie_and_new_nodes_take_effect(
         cookie.write_text(cluster.cookie_file.read_text())
         cookie.chmod(0o400)
         assert reload(service)["changed"] == "cookie"
-        report(service)
+        service.report()
 
 
 def test_certificates_renewed_under_their_old_names_take_effect(bridge: Bridge, tmp_path: Path) -> None:
@@ -132,7 +122,6 @@ def test_certificates_renewed_under_their_old_names_take_effect(bridge: Bridge, 
     bridge.settings = f'ca_file = "{https}"\ntls.cacertfile = "{nodes}"'
     bridge.configure()
     with running(bridge) as service:
-        service.wait_for("service_started")
         assert reload(service)["changed"] == "nothing"
         trustme.CA().cert_pem.write_to_path(https)
         assert reload(service)["changed"] == "bridge.ca_file"
@@ -142,7 +131,6 @@ def test_certificates_renewed_under_their_old_names_take_effect(bridge: Bridge, 
 
 def test_what_needs_a_restart_is_named(bridge: Bridge, tmp_path: Path) -> None:
     with running(bridge) as service:
-        service.wait_for("service_started")
         old, bridge.settings = bridge.settings, "history_days = 3\n[bridge.health]\nport = 9180"
         bridge.configure()
         assert reload(service)["needs_restart"] == "bridge.health, bridge.history_days"

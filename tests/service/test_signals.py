@@ -34,7 +34,6 @@ def bridge(tmp_path: Path, default_cluster: StubCluster, emulator: RunningEmulat
 
 def test_sigusr1_reports_now(bridge: Bridge, emulator: RunningEmulator) -> None:
     with running(bridge) as service:
-        service.wait_for("service_started")
         service.send(signal.SIGUSR1)
         service.wait_for("delivered")
         assert kept(bridge) == sent(emulator.accepted())
@@ -42,7 +41,6 @@ def test_sigusr1_reports_now(bridge: Bridge, emulator: RunningEmulator) -> None:
 
 def test_many_sigusr1_at_once_make_one_report_more_not_many(bridge: Bridge) -> None:
     with running(bridge) as service:
-        service.wait_for("service_started")
         for _ in range(50):
             service.send(signal.SIGUSR1)
         service.wait_for("report_collected")
@@ -52,7 +50,6 @@ def test_many_sigusr1_at_once_make_one_report_more_not_many(bridge: Bridge) -> N
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_an_idle_service_stops_at_once_with_0(bridge: Bridge, number: signal.Signals) -> None:
     with running(bridge) as service:
-        service.wait_for("service_started")
         began = time.monotonic()
         service.send(number)
         assert service.ended() == 0
@@ -63,9 +60,7 @@ def test_an_idle_service_stops_at_once_with_0(bridge: Bridge, number: signal.Sig
 def test_what_is_under_way_is_delivered_before_it_stops(bridge: Bridge, emulator: RunningEmulator) -> None:
     emulator.fail("slow=1")
     with running(bridge) as service:
-        service.wait_for("service_started")
-        service.send(signal.SIGUSR1)
-        service.wait_for("report_collected")
+        service.report()
         assert service.stop() == 0
     assert kept(bridge) == sent(emulator.accepted())
     assert rows(bridge, "SELECT COUNT(*) FROM queue") == [(0,)]
@@ -74,9 +69,7 @@ def test_what_is_under_way_is_delivered_before_it_stops(bridge: Bridge, emulator
 def test_what_cannot_be_delivered_in_time_stays_queued(bridge: Bridge, emulator: RunningEmulator) -> None:
     emulator.fail("hang")
     with running(bridge) as service:
-        service.wait_for("service_started")
-        service.send(signal.SIGUSR1)
-        service.wait_for("report_collected")
+        service.report()
         began = time.monotonic()
         assert service.stop() == 0
         assert 4 < time.monotonic() - began < 10
@@ -86,9 +79,7 @@ def test_what_cannot_be_delivered_in_time_stays_queued(bridge: Bridge, emulator:
 def test_a_second_signal_does_not_wait_for_the_first(bridge: Bridge, emulator: RunningEmulator) -> None:
     emulator.fail("hang")
     with running(bridge) as service:
-        service.wait_for("service_started")
-        service.send(signal.SIGUSR1)
-        service.wait_for("report_collected")
+        service.report()
         service.send(signal.SIGTERM)
         time.sleep(0.3)
         began = time.monotonic()
@@ -103,9 +94,7 @@ def test_it_stops_in_time_while_a_node_does_not_answer(
     cluster = start_cluster("default", 1)
     bridge = Bridge(tmp_path / "bridge", cluster.environ, service=IDLE)
     with running(bridge) as service:
-        service.wait_for("service_started")
-        service.send(signal.SIGUSR1)
-        service.wait_for("report_collected")
+        service.report()
         cluster.nodes[0].pause()
         service.send(signal.SIGUSR1)
         time.sleep(0.3)
@@ -130,7 +119,6 @@ def test_signals_at_every_moment_lose_nothing_and_send_nothing_twice(bridge: Bri
     emulator.fail("slow=0.15")
     for number in range(8):
         with running(bridge) as service:
-            service.wait_for("service_started")
             for step in range(number % 4):
                 service.send(signal.SIGUSR1)
                 time.sleep(0.03 * step + 0.01 * number)
@@ -146,10 +134,8 @@ def test_signals_at_every_moment_lose_nothing_and_send_nothing_twice(bridge: Bri
 
 def test_report_beside_a_running_service_works(bridge: Bridge, emulator: RunningEmulator) -> None:
     with running(bridge) as service:
-        service.wait_for("service_started")
         assert bridge.run("report").code == 0
-        service.send(signal.SIGUSR1)
-        service.wait_for("report_collected")
+        service.report()
         assert bridge.run("report").code == 0
         poll("all delivered", lambda: sent(emulator.accepted()) == kept(bridge))
     assert sorted(row[0] for row in rows(bridge, "SELECT id FROM reports")) == [1, 2, 3]
@@ -157,9 +143,7 @@ def test_report_beside_a_running_service_works(bridge: Bridge, emulator: Running
 
 def test_status_shows_the_running_service(bridge: Bridge) -> None:
     with running(bridge) as service:
-        service.wait_for("service_started")
-        service.send(signal.SIGUSR1)
-        service.wait_for("report_collected")
+        service.report()
         shown = bridge.run("status", "--format", "json").json()
         assert shown["reports"][0]["id"] == 1
         due, seen = (datetime.fromisoformat(shown["service"][key]) for key in ("next_report_at", "seen_at"))
@@ -170,14 +154,13 @@ def test_status_shows_the_running_service(bridge: Bridge) -> None:
 
 def test_a_second_service_on_the_same_state_directory_says_so_and_exits(bridge: Bridge) -> None:
     with running(bridge) as service:
-        service.wait_for("service_started")
         result = bridge.run("run")
         assert result.code == 5
         assert f"process {service.process.pid}" in result.err
         assert "state_dir" in result.err
         assert len(result.err.splitlines()) == 1
-    with running(bridge) as service:
-        service.wait_for("service_started")
+    with running(bridge):
+        pass
 
 
 def test_after_a_kill_the_next_service_starts_and_delivers_what_was_left(
@@ -238,9 +221,7 @@ def test_systemd_shows_why_there_is_no_report(bridge: Bridge, tmp_path: Path) ->
 
 def test_nothing_is_left_behind(bridge: Bridge) -> None:
     with running(bridge) as service:
-        service.wait_for("service_started")
-        service.send(signal.SIGUSR1)
-        service.wait_for("report_collected")
+        service.report()
         pid = service.process.pid
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text()
         assert children == ""

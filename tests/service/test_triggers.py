@@ -45,7 +45,6 @@ def service(tmp_path_factory: pytest.TempPathFactory, default_cluster: StubClust
     """One that all may ask; tests that start their own do so in a cluster of their own."""
     bridge = Bridge(tmp_path_factory.mktemp("shared") / "bridge", default_cluster.environ, service=IDLE)
     with running(bridge) as service:
-        service.wait_for("service_started")
         poll("a pong", lambda: all(map(is_there, default_cluster.nodes)))
         yield service
 
