@@ -133,35 +133,36 @@ class Installation:
     def node(
         self,
         *,
-        named: bool = False,
+        named: bool | None = None,
         on_up: Callable[[str], None] | None = None,
         on_down: Callable[[str, str], None] | None = None,
     ) -> Node:
         """A hidden node that joins the cluster.
 
         Args:
-            named: under the service's own name. Without, each peer lends a name, unless the command line gives one.
+            named: under the service's own name, else each peer lends one; None: where the command line gives one.
             on_up: called with the name of each node that it has connected to.
             on_down: called with the name of each node that it has lost, and the reason.
         """
         from bridge.erlang.node import Node  # noqa: PLC0415 - see above
 
         way = self.access
-        name = str(way.own_name) if named or way.named else None
+        name = str(way.own_name) if (way.named if named is None else named) else None
         return Node(name, way.cookie.secret, epmd_port=way.epmd_port, tls=way.tls, on_up=on_up, on_down=on_down)
 
-    async def ask_cluster(self, silent: set[str] | None = None) -> ClusterFacts:
-        """Join the cluster, ask every node, leave; for one-shot commands.
+    async def ask_cluster(self, silent: set[str] | None = None, *, named: bool | None = None) -> ClusterFacts:
+        """Join the cluster, ask every node, leave.
 
         Args:
             silent: holds the names of the nodes that have not answered yet, while they are asked.
+            named: as in `node`.
 
         Raises:
             NoNodeAnswered: not one node could be asked.
         """
         from bridge.mongooseim.collect import collect  # noqa: PLC0415 - see above
 
-        async with self.node() as node:
+        async with self.node(named=named) as node:
             own_name = str(self.access.own_name)
             return await collect(
                 node, self.access.entries, timeout=self.collect_timeout, own_name=own_name, silent=silent

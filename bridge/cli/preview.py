@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from functools import partial
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,18 +14,14 @@ from bridge.cli.table import events_table
 from bridge.config.destinations import location
 from bridge.config.errors import ConfigError
 from bridge.delivery.batches import Location, batches
-from bridge.service.reporting import build_report
+from bridge.service.reporting import NO_ID_YET, preview_report
 from bridge.threads import run
-from bridge.times import system_clock
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from bridge.app import Installation
-    from bridge.mongooseim.facts import StanzaTotals
     from bridge.report.model import Report
-
-NO_ID_YET: Final = "(random, made with the first report)"
 
 
 @click.command(name="preview", cls=Command)
@@ -34,7 +31,7 @@ NO_ID_YET: Final = "(random, made with the first report)"
 @pass_installation
 def command(installation: Installation, form: str) -> None:
     """Show exactly what a report would send now. Sends and writes nothing, and works with reporting off too."""
-    report = run(current_report(installation))
+    report = run(preview_report(partial(ask_cluster, installation), installation))
     for note in report.notes:
         click.echo(f"note: {note}", err=True)
     if form == "json":
@@ -58,29 +55,6 @@ def command(installation: Installation, form: str) -> None:
         click.echo("\n".join(batch.body.decode() for batch in batches(report, place)))
     else:
         click.echo(_as_table(installation, report))
-
-
-async def current_report(installation: Installation) -> Report:
-    """The report as it would be made now; nothing is kept.
-
-    Raises:
-        NoNodeAnswered: there is nothing to report.
-    """
-    facts = await ask_cluster(installation)
-    totals, kept = _remembered(installation)
-    client_id = facts.cluster_id or kept or NO_ID_YET
-    return build_report(facts, totals, client_id, system_clock().wall(), installation.settings)
-
-
-def _remembered(installation: Installation) -> tuple[StanzaTotals, str | None]:
-    """What the last report left, without making anything where there was none."""
-    from bridge.state.errors import NoState  # noqa: PLC0415 - SQLite is imported where it is needed
-
-    try:
-        with installation.state(look=True) as state:
-            return state.stanza_totals(), state.kept_client_id()
-    except NoState:
-        return {}, None
 
 
 def _as_table(installation: Installation, report: Report) -> str:

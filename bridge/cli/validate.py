@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -11,14 +12,14 @@ import click
 from bridge.cli import shapes
 from bridge.cli.command import Command
 from bridge.cli.context import format_option, pass_installation
-from bridge.cli.preview import NO_ID_YET, current_report
-from bridge.cli.progress import Progress
+from bridge.cli.progress import Progress, ask_cluster
 from bridge.cli.shapes import Objection, Validation, echo_json, shaped
 from bridge.cli.table import table
 from bridge.config.consent import require
 from bridge.delivery.errors import DestinationError, SendError
 from bridge.delivery.validation import ask
 from bridge.errors import ExitCode
+from bridge.service.reporting import NO_ID_YET, preview_report
 from bridge.threads import run
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def command(installation: Installation, ctx: click.Context, form: str) -> None:
 
 async def _validate(installation: Installation) -> tuple[Report, list[Judged]]:
 
-    report = await current_report(installation)
+    report = await preview_report(partial(ask_cluster, installation), installation)
     if report.client_id == NO_ID_YET:
         report = replace(report, client_id=_ANY_CLIENT_ID)
     async with installation.sender() as sender, Progress(lambda: "the validator"):

@@ -75,7 +75,7 @@ class Membership:
             if not node.name_taken:
                 raise
             # The other bridge of our name has the connections; names that the nodes lend are nobody's.
-            async with self._installation.node() as lent:
+            async with self._installation.node(named=False) as lent:
                 facts = await self._collect(lent, timeout)
         self._members = tuple(member.name for member in facts.nodes)
         self.join()

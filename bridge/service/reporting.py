@@ -7,6 +7,7 @@ that the operator cannot see, and nothing that was collected is lost by a crash.
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -15,8 +16,10 @@ from bridge.log import Line
 from bridge.report import json_log
 from bridge.report.events import events
 from bridge.report.model import Note, Report
+from bridge.state.errors import NoState
 from bridge.state.queue import Target
 from bridge.state.totals import remember, stanza_counts
+from bridge.times import system_clock
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -32,6 +35,9 @@ _DAY: Final = 86_400_000
 """In milliseconds, as the settings have time."""
 _EVENTS_PER_DAY: Final = 100_000
 """What GA4 takes of one Client ID; the rest is dropped without a word."""
+
+NO_ID_YET: Final = "(random, made with the first report)"
+"""In place of the Client ID in a preview before the first report."""
 
 OWN_REPORTER_ON: Final = Note(
     "own_reporter_on",
@@ -82,6 +88,22 @@ async def make_report(collect: Callable[[], Awaitable[ClusterFacts]], state: Sta
             number = state.add(report, targets)
     log.info(Line("report_collected", report=number, nodes=len(report.nodes), events=len(report.events)))
     return Made(number, report, facts, path)
+
+
+async def preview_report(collect: Callable[[], Awaitable[ClusterFacts]], installation: Installation) -> Report:
+    """The report as it would be made now; nothing is kept or sent.
+
+    Raises:
+        NoNodeAnswered: there is nothing to report.
+        StateError: the state file cannot be read.
+    """
+    facts = await collect()
+    totals: StanzaTotals = {}
+    kept = None
+    with suppress(NoState), installation.state(look=True) as state:
+        totals, kept = state.stanza_totals(), state.kept_client_id()
+    client_id = facts.cluster_id or kept or NO_ID_YET
+    return build_report(facts, totals, client_id, system_clock().wall(), installation.settings)
 
 
 def build_report(
