@@ -151,11 +151,11 @@ def _text(request: RecordedRequest, events: Sequence[RecordedEvent]) -> Iterator
         params = " ".join(f"{name}={value}" for name, value in event.params.items())
         yield _row(request, "accepted" if event.accepted else "rejected", f"{event.name or '-':<24}  {params}")
         for note in (*event.reasons, *(f"warning: {text}" for text in event.warnings)):
-            yield f"{'':20}{_one_line(note)}"
+            yield f"{'':21}{_one_line(note)}"
 
 
 def _row(request: RecordedRequest, verdict: str, rest: str) -> str:
-    return _one_line(f"{request.received[11:19]}  {verdict:<9} {request.measurement_id or '-':<14} {rest}".rstrip())
+    return _one_line(f"{request.received[11:19]}Z  {verdict:<9} {request.measurement_id or '-':<14} {rest}".rstrip())
 
 
 def _one_line(text: str) -> str:

@@ -6,7 +6,7 @@ import asyncio
 import ipaddress
 import json
 import time
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Final
@@ -23,7 +23,7 @@ from bridge.http_server import CutOff, HttpResponse, Limits, Server
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
     from types import TracebackType
     from typing import Self
@@ -39,7 +39,8 @@ _TAKEN: Final = (FaultKind.OK, FaultKind.SLOW, FaultKind.CUT)
 _HALF_AN_ANSWER: Final = b"HTTP/1.1 204 No Content\r\nDate: "
 _WRONG_SECRET: Final = "WRONG_SECRET: The stream has another api_secret. GA4 answers the same and drops the events."  # noqa: S105 - a reason
 _PAGE_OF_EVENTS: Final = 1_000
-"""Events in one answer of /emulator/events: those that follow `?after=NUMBER`, or else the latest."""
+_PAGE_OF_BYTES: Final = 90_000
+"""At most so much in one answer of /emulator/events: those that follow `?after=NUMBER`, or else the latest."""
 
 
 class Emulator:
@@ -222,19 +223,20 @@ class Emulator:
     async def _events(self, request: HttpRequest) -> HttpResponse:
         kept = self._record.events
         after = parse_qs(request.query).get("after", [""])[0]
-        start = len(kept) - _PAGE_OF_EVENTS
-        if kept and after.isascii() and after.isdigit() and len(after) < 18:
-            start = int(after) + 1 - kept[0].number
-        start = max(0, start)
+        if after.isascii() and after.isdigit() and len(after) < 18:
+            first = int(after) + 1 - kept[0].number if kept else 0
+            texts = _fitting(islice(kept, max(0, first), None))
+        else:
+            texts = _fitting(reversed(kept))[::-1]
         whole = {
             "url": self.url,
             "accepted": self._record.accepted,
             "rejected": self._record.rejected,
             "requests": self._record.answered,
             "fail": self.fail,
-            "events": [asdict(event) for event in islice(kept, start, start + _PAGE_OF_EVENTS)],
         }
-        return _json(whole)
+        body = f'{json.dumps(whole)[:-1]}, "events": [{", ".join(texts)}]}}'
+        return HttpResponse(200, body.encode(), "application/json")
 
     async def _show_fail(self, _: HttpRequest) -> HttpResponse:
         return _json({"fail": self.fail})
@@ -248,6 +250,23 @@ class Emulator:
         except (FaultError, UnicodeDecodeError) as error:
             return HttpResponse(400, f"{error}\n".encode())
         return _json({"fail": self.fail})
+
+
+def _fitting(events: Iterable[RecordedEvent]) -> list[str]:
+    """The first ones, as many as an answer may have, as JSON."""
+    texts: list[str] = []
+    room = _PAGE_OF_BYTES
+    for event in islice(events, _PAGE_OF_EVENTS):
+        text = event.to_json()
+        if len(text) > _PAGE_OF_BYTES:
+            reasons = (f"{len(text):,} bytes are too much to show; the record in a file has all of it",)
+            cut = replace(event, name=(event.name or "")[:40], client_id=None, params={}, reasons=reasons, warnings=())
+            text = cut.to_json()
+        room -= len(text)
+        if room < 0:
+            break
+        texts.append(text)
+    return texts
 
 
 def _json(value: object, status: int = 200) -> HttpResponse:

@@ -10,7 +10,7 @@ from selenium.webdriver.chrome.webdriver import WebDriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import Select
 
-from tests.support.browser import browser, complaints, contrasts, set_scheme, wait_until
+from tests.support.browser import browser, complaints, contrasts, cut_off, shown_at, wait_until
 from tests.support.emulator import RunningEmulator, running_emulator
 
 __all__ = ["browser"]
@@ -109,12 +109,34 @@ def test_the_page_says_when_the_emulator_is_gone(browser: WebDriver, tmp_path: P
     wait_until(lambda: text(browser, "state") == "not reachable", "the loss is shown")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_text_stands_out_from_its_background(browser: WebDriver, emulator: RunningEmulator, scheme: str) -> None:
-    set_scheme(browser, scheme)
-    send(emulator, {"name": "host_count", "params": {"value": 3}}, {"name": "_bad", "params": {"value": None}})
+def test_the_newest_rows_are_kept_and_no_answer_is_large(browser: WebDriver, emulator: RunningEmulator) -> None:
+    for first in range(0, 600, 25):
+        send(emulator, *({"name": f"e{number}", "params": {"text": "x" * 99}} for number in range(first, first + 25)))
     browser.get(emulator.base_url)
-    wait_until(lambda: len(rows(browser)) == 2, "the events are shown")
-    compared = contrasts(browser)
+    wait_until(lambda: len(rows(browser)) == 500, "the page has its rows")
+    assert [rows(browser)[index][3] for index in (0, -1)] == ["e599", "e100"]
+    send(emulator, {"name": "huge", "params": {"text": "x" * 100_000}}, {"name": "e600", "params": PARAMS})
+    wait_until(lambda: rows(browser)[0][3] == "e600", "it goes on")
+    assert [row[3] for row in rows(browser)[:3]] == ["e600", "huge", "e599"]
+    assert "bytes are too much to show" in rows(browser)[1][4]
+    assert len(rows(browser)) == 500
+    sizes: list[int] = browser.execute_script(
+        "return performance.getEntriesByType('resource').map(each => each.transferSize)"
+    )
+    assert sum(sizes) > 150_000
+    assert max(sizes) < 100_000
+
+
+@pytest.mark.parametrize("width", [1280, 360])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_everything_fits_and_stands_out(browser: WebDriver, emulator: RunningEmulator, scheme: str, width: int) -> None:
+    send(emulator, {"name": "host_count", "params": {"value": 3}}, {"name": "_bad", "params": {"value": None}})
+    with shown_at(browser, width, scheme):
+        browser.get(emulator.base_url)
+        wait_until(lambda: len(rows(browser)) == 2, "the events are shown")
+        assert cut_off(browser) == []
+        for what in browser.find_elements(By.CSS_SELECTOR, "#events .name, #events .params"):
+            assert 0 <= what.rect["x"] < what.rect["x"] + what.rect["width"] <= width
+        compared = contrasts(browser)
     assert len(compared) > 20
     assert [each for each in compared if each[1] < each[2]] == []
