@@ -11,10 +11,10 @@ KILLS ?= 200
 RUNS ?= 1000
 WORKERS ?= 4
 
-.PHONY: help setup demo test lint fuzz crash guest soak bench man clean
+.PHONY: help setup demo test lint fuzz crash guest soak bench screenshots man clean
 
 help: ## Show the targets
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 13
 
 setup: $(SETUP) ## Create the virtual environment, install the project, make sure of Erlang
 	@.ci/prepare $(PYTHON)
@@ -53,6 +53,9 @@ soak: setup ## The service against failing nodes, EPMD and endpoint (SECONDS_OF_
 bench: setup ## Paired timings against named peers, as tables
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	$(BIN)/python -m tests.bench
+
+screenshots: setup ## Pictures of both pages, at 1280 and 360 px, light and dark, in build/screenshots
+	@$(BIN)/python -m tests.health.screenshots
 
 man: setup ## Write the man page to build/mongooseim-bridge.1
 	@mkdir -p build

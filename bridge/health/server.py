@@ -1,4 +1,4 @@
-"""The listener itself: `/healthz`, `/readyz`, `/metrics`, `/report.json`, and the page at `/`."""
+"""The listener itself: `/healthz`, `/readyz`, `/metrics`, `/report.json`, and the page at `/` with its button."""
 
 from __future__ import annotations
 
@@ -8,22 +8,27 @@ from urllib.parse import parse_qs
 from bridge import web_page
 from bridge.config.destinations import loopback
 from bridge.errors import BridgeError, ExitCode
+from bridge.health.preview import Preview
 from bridge.health.view import HISTORY, Views
 from bridge.http_server import HttpResponse, Limits, ListenError, Server
 from bridge.report.json_log import as_json
 from bridge.state.errors import StateError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
     from types import TracebackType
     from typing import Self
 
     from bridge.app import Installation
     from bridge.http_server import CutOff, Handler, HttpRequest
+    from bridge.report.model import Report
     from bridge.state.state import State
     from bridge.state.status import Status
 
 PATHS: Final = ("/", "/status.json", "/report.json", "/healthz", "/readyz", "/metrics")
+"""What GET asks for."""
+PREVIEW: Final = "/preview"
+"""What POST asks for."""
 _LIMITS: Final = Limits(body=4_096, connections=64)
 _NO_METRICS: Final = (
     "no metrics: prometheus_client is not installed beside the bridge; "
@@ -40,13 +45,20 @@ class HealthError(BridgeError):
 class HealthListener:
     """The health listener of a running service, for as long as it is entered."""
 
-    def __init__(self, installation: Installation, state: State, stuck: Callable[[], str | None]) -> None:
+    def __init__(
+        self,
+        installation: Installation,
+        state: State,
+        stuck: Callable[[], str | None],
+        preview: Callable[[], Awaitable[Report]] | None = None,
+    ) -> None:
         """Prepare the listener.
 
         Args:
             installation: with a port in `[bridge.health]`.
             state: the open state directory.
             stuck: says why the service does not go on; None while it does.
+            preview: gives the report as it would be made now; None where there are no nodes to ask.
         """
         section = installation.settings.bridge.health
         self.host, self.port = section.host, section.port or 0
@@ -60,6 +72,9 @@ class HealthListener:
         self._local = True
         handlers = (self._page, self._view, self._report, self._healthz, self._readyz, self._metrics)
         routes = {("GET", path): self._guarded(handler) for path, handler in zip(PATHS, handlers, strict=True)}
+        self._preview = Preview(preview, state, installation.collect_timeout) if preview else None
+        if self._preview:
+            routes["POST", PREVIEW] = self._guarded(self._preview.answer)
         self._server = Server(routes, limits=_LIMITS)
 
     async def __aenter__(self) -> Self:
@@ -78,6 +93,8 @@ class HealthListener:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._preview:
+            await self._preview.close()
         await self._server.close()
 
     def _guarded(self, handler: Handler) -> Handler:
@@ -95,7 +112,7 @@ class HealthListener:
         return guarded
 
     async def _page(self, _: HttpRequest) -> HttpResponse:
-        return web_page.response("bridge.health")
+        return web_page.response("bridge.health", self._preview.token if self._preview else "")
 
     def _status(self) -> Status:
         return self._state.status(HISTORY, self._configured)
@@ -103,7 +120,8 @@ class HealthListener:
     async def _view(self, request: HttpRequest) -> HttpResponse:
         known = parse_qs(request.query).get("report", [""])[0]
         usable = known.isascii() and known.isdigit() and len(known) < 18
-        view = self._views.as_json(self._status(), self._state, int(known) if usable else None)
+        seconds = self._preview.deadline if self._preview else None
+        view = await self._views.as_json(self._status(), self._state, int(known) if usable else None, seconds)
         return HttpResponse(200, view, "application/json")
 
     async def _report(self, _: HttpRequest) -> HttpResponse:

@@ -1,26 +1,35 @@
-"""What the page shows: the status, and the last report in words, as a chart and as it is, as one JSON document."""
+"""What the page shows: the status, its charts, and the last report in words and as it is, as one JSON document."""
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from bridge.health.words import Bar, Topic, backends, in_words
+from bridge import charts
+from bridge.health.words import Figures, Topic, backends, figures, in_words
+from bridge.mongooseim.collect import not_running
+from bridge.mongooseim.facts import STANZA_TYPES
 from bridge.state.status import Status  # noqa: TC001 - msgspec reads the annotations
+from bridge.times import moment
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from bridge.report.model import Event, Value
     from bridge.state.state import State
+    from bridge.state.status import DestinationStatus, ReportStatus
 
-HISTORY: Final = 20
-"""Past reports on the page; `mongooseim-bridge history` shows all that are kept."""
+HISTORY: Final = 32
+"""Past reports on the page, four days of them at the usual period; `mongooseim-bridge history` shows all."""
 ROWS: Final = 500
 """Different events on the page; all are in /report.json."""
+_STRIP: Final = f"The last {HISTORY} reports"
+_KINDS: Final = ("delivered", "waiting", "given up", "refused")
+"""What becomes of events, the worst last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +43,12 @@ class EventRow:
 
 @dataclass(frozen=True, slots=True)
 class ReportView:
-    """The last report for a person: in words, as a chart, and as it is."""
+    """The last report for a person, and how it developed; charts are HTML."""
 
     id: int
     words: tuple[Topic, ...]
-    backends: tuple[Bar, ...]
+    backends: str
+    trends: str
     events: tuple[EventRow, ...]
     more: int
     """Different events beyond `ROWS`."""
@@ -50,8 +60,15 @@ class PageView:
 
     status: Status
     not_ready: str | None
+    not_running: tuple[str, ...]
+    """Missing nodes that answer, and on which MongooseIM does not run."""
+    strips: Mapping[str, str]
+    """What became of the reports, a chart for each destination."""
+    legend: str
     report: ReportView | None
     """None also when the page has it already."""
+    preview_seconds: float | None
+    """How long a preview may take; None where there is none."""
 
 
 class Views:
@@ -59,30 +76,96 @@ class Views:
 
     def __init__(self) -> None:
         self._view: ReportView | None = None
+        self._figures: dict[int, Figures] = {}
 
-    def as_json(self, status: Status, state: State, known: int | None) -> bytes:
+    async def as_json(self, status: Status, state: State, known: int | None, preview_seconds: float | None) -> bytes:
         """The view of this moment.
 
         Args:
             status: of this moment.
-            state: where the report is.
+            state: where the reports are.
             known: id of the report that the page shows already, so that it is not sent again.
+            preview_seconds: how long a preview may take; None where there is none.
 
         Raises:
             StateError: the state file cannot be read.
         """
         last = status.last_published
-        report = self._viewed(last.id, state) if last and last.id != known else None
-        return msgspec.json.encode(PageView(status, status.not_ready, report))
+        report = await self._viewed(last.id, status.reports, state) if last and last.id != known else None
+        away = tuple(node.name for node in status.nodes if node.reason == str(not_running(node.name)))
+        strips = {one.id: charts.strip(_STRIP, _cells(one, status.reports)) for one in status.destinations}
+        legend = charts.legend(_KINDS)
+        view = PageView(status, status.not_ready, away, strips, legend, report, preview_seconds)
+        return msgspec.json.encode(view)
 
-    def _viewed(self, number: int, state: State) -> ReportView | None:
+    async def _viewed(self, number: int, reports: Sequence[ReportStatus], state: State) -> ReportView | None:
         if self._view is None or self._view.id != number:
+            known: dict[int, Figures] = {}
+            for report in reports:
+                known[report.id] = self._figures.get(report.id) or _figures(report.id, state)
+                await asyncio.sleep(0)  # a large report takes a while
+            self._figures = known
             stored = state.report(number)
-            self._view = _view(number, stored[1]) if stored else None
+            self._view = _view(number, stored[1], _trends(reports, known)) if stored else None
         return self._view
 
 
-def _view(number: int, events: Sequence[Event]) -> ReportView:
+def _figures(number: int, state: State) -> Figures:
+    stored = state.report(number)
+    return figures(stored[1] if stored else ())
+
+
+def _view(number: int, events: Sequence[Event], trends: str) -> ReportView:
     times = Counter((event.name, tuple(event.params.items())) for event in events)
     rows = tuple(EventRow(name, dict(params), count) for (name, params), count in times.items())
-    return ReportView(number, in_words(events), backends(events), rows[:ROWS], max(0, len(rows) - ROWS))
+    drawn = charts.bars("On how many host types a module uses which backend", backends(events), "module")
+    return ReportView(number, in_words(events), drawn, trends, rows[:ROWS], max(0, len(rows) - ROWS))
+
+
+def _trends(reports: Sequence[ReportStatus], known: Mapping[int, Figures]) -> str:
+    """Stanzas by type, and the sizes of reports, and a table with all of it."""
+    oldest_first = reports[::-1]
+    moments = [*map(_when, oldest_first)]
+
+    def stanzas(stanza_type: str) -> list[int | None]:
+        return [known[report.id].stanzas.get(stanza_type) for report in oldest_first]
+
+    kinds = {"Messages": "Message", "IQs": "Iq", "Presences": "Presence"}
+    ways = ("Sent", "Received")
+    counted = {title: {way.lower(): stanzas(f"xmpp{kind}{way}") for way in ways} for title, kind in kinds.items()}
+    sizes = {
+        "Nodes": [len(report.nodes) for report in oldest_first],
+        "Modules": [known[report.id].modules for report in oldest_first],
+        "Events": [report.events for report in oldest_first],
+    }
+    drawn = charts.trends(moments, {**counted, **{title: {"": values} for title, values in sizes.items()}})
+    headers = ("Report", "Collected", *sizes, *STANZA_TYPES)
+    columns = [*zip(*sizes.values(), strict=True)]
+    rows = [
+        (
+            str(report.id),
+            moment(report.collected_at),
+            *column,
+            *(known[report.id].stanzas.get(one) for one in STANZA_TYPES),
+        )
+        for report, column in zip(oldest_first, columns, strict=True)
+    ]
+    return drawn + charts.table("As a table", headers, rows[::-1])
+
+
+def _cells(destination: DestinationStatus, reports: Sequence[ReportStatus]) -> Iterator[charts.Mark]:
+    """What became of each report at a destination, oldest first; of several things the worst is drawn."""
+    for report in reversed(reports):
+        when = _when(report)
+        one = next((one for one in report.deliveries if one.id == destination.id), None)
+        if one is None:
+            yield charts.Mark(when, "not for this destination", charts.cell("nothing"))
+            continue
+        counts = dict(zip(_KINDS, (one.delivered, one.queued, one.dropped, one.rejected), strict=True))
+        kind = next((kind for kind in reversed(_KINDS) if counts[kind]), "delivered")
+        told = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
+        yield charts.Mark(when, told, charts.cell(kind))
+
+
+def _when(report: ReportStatus) -> str:
+    return f"report {report.id}, {moment(report.collected_at)}"

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 _BACKENDS: Final = {"backend": "", "online_backend": " (online)"}
 """The params of a module that name a backend, and how a second one of the same module is told apart."""
+_PUSHER: Final = "mod_event_pusher"
 _LISTS: Final = {"http_api": "HTTP APIs", "transport_mechanism": "Transports"}
 _KINDS: Final = {"Message": "Messages", "Iq": "IQs", "Presence": "Presences"}
 _WORDED: Final = frozenset(
@@ -32,11 +33,13 @@ class Topic:
 
 
 @dataclass(frozen=True, slots=True)
-class Bar:
-    """A module and the host types that each of its backends serves, for the chart."""
+class Figures:
+    """The numbers of a report that are shown over time."""
 
-    module: str
-    backends: Mapping[str, int]
+    modules: int
+    """MongooseIM's own, each once."""
+    stanzas: Mapping[str, int]
+    """Since the report before, by type."""
 
 
 def in_words(events: Sequence[Event]) -> tuple[Topic, ...]:
@@ -44,24 +47,35 @@ def in_words(events: Sequence[Event]) -> tuple[Topic, ...]:
     return tuple(_topics(events))
 
 
-def backends(events: Sequence[Event]) -> tuple[Bar, ...]:
-    """Which backend each module uses, on how many host types; modules without one are left out."""
+def backends(events: Sequence[Event]) -> dict[str, dict[str, int]]:
+    """Which backends each module uses, each on how many host types; modules without one are left out."""
     found: dict[str, Counter[str]] = {}
     for params in _of("module_with_opt", events):
+        module = str(params.get("module", "?"))
         for param, suffix in _BACKENDS.items():
             if param in params:
-                label = f"{params.get('module', '?')}{suffix}"
-                found.setdefault(label, Counter())[str(params[param])] += _host_types(params)
-    return tuple(Bar(module, dict(found[module].most_common())) for module in sorted(found))
+                found.setdefault(f"{module}{suffix}", Counter())[str(params[param])] += _host_types(params)
+    # Its event has one backend, as in MongooseIM's own report; but each is a module, too.
+    for module, host_types in _modules(events).items():
+        if (backend := module.removeprefix(f"{_PUSHER}_")) != module:
+            found.setdefault(_PUSHER, Counter())[backend] = host_types
+    return {module: dict(found[module].most_common()) for module in sorted(found)}
+
+
+def figures(events: Sequence[Event]) -> Figures:
+    """What the charts show of a report."""
+    stanzas = {
+        str(params.get("stanza_type")): _number(params, "increment") for params in _of("xmpp_stanza_count", events)
+    }
+    return Figures(len(_modules(events)), stanzas)
 
 
 def _topics(events: Sequence[Event]) -> Iterator[Topic]:
     yield from _cluster(_of("cluster", events))
     yield from _single("host_count", "Host types", events)
     yield from _single("domain_count", "Domains", events)
-    if modules := _of("module_with_opt", events):
-        distinct = len({params.get("module") for params in modules})
-        yield Topic("Modules", f"{distinct} of MongooseIM's own, loaded {sum(map(_host_types, modules))} times")
+    if modules := _modules(events):
+        yield Topic("Modules", f"{len(modules)} of MongooseIM's own, loaded {modules.total()} times")
     yield from _single("custom_module_count", "Custom modules", events, ", and nothing else about them")
     for name, topic in _LISTS.items():
         for params in _of(name, events):
@@ -72,7 +86,7 @@ def _topics(events: Sequence[Event]) -> Iterator[Topic]:
         types = Counter(str(params.get("value")) for params in pools)
         yield Topic("Outgoing pools", _listed(f"{pool} ({n})" if n > 1 else pool for pool, n in types.items()))
     for params in _of("xmpp_stanza_count", events):
-        text = f"{_number(params, 'total'):,} in all, {_number(params, 'increment'):,} since the last report"
+        text = f"{_number(params, 'total'):,} ({_number(params, 'increment'):,} new)"
         yield Topic(_stanzas(str(params.get("stanza_type"))), text)
     for name, times in Counter(event.name for event in events if event.name not in _WORDED).items():
         yield Topic(name, _count(times, "event"))
@@ -101,6 +115,14 @@ def _single(name: str, topic: str, events: Sequence[Event], suffix: str = "") ->
 
 def _of(name: str, events: Sequence[Event]) -> list[Mapping[str, Value]]:
     return [event.params for event in events if event.name == name]
+
+
+def _modules(events: Sequence[Event]) -> Counter[str]:
+    """On how many host types each module is loaded."""
+    modules = Counter[str]()
+    for params in _of("module_with_opt", events):
+        modules[str(params.get("module", "?"))] += _host_types(params)
+    return modules
 
 
 def _host_types(params: Mapping[str, Value]) -> int:

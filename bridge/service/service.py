@@ -6,6 +6,7 @@ import asyncio
 import logging
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, nullcontext, suppress
 from enum import Enum
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -18,6 +19,7 @@ from bridge.log import Line
 from bridge.service.deliveries import Deliveries
 from bridge.service.loop import NoReports, ReportLoop
 from bridge.service.membership import Membership
+from bridge.service.reporting import preview_report
 from bridge.service.signals import handled
 from bridge.service.triggers import Triggers
 
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from bridge.app import Installation
     from bridge.config.access import Access
     from bridge.delivery.sender import Sender
+    from bridge.report.model import Report
     from bridge.service.reporting import Made
     from bridge.service.sd_notify import Notifier
     from bridge.state.state import State
@@ -104,7 +107,8 @@ class Service:
             if self._installation.settings.bridge.health.port is not None:
                 from bridge.health.server import HealthListener  # noqa: PLC0415 - off by default, and slow to import
 
-                listener = HealthListener(self._installation, self._state, self._stuck)
+                preview = self._preview if self._installation.role.collects else None
+                listener = HealthListener(self._installation, self._state, self._stuck, preview)
                 await stack.enter_async_context(listener)
                 log.info(Line("health_listening", page=listener.address))
             reporting = await stack.enter_async_context(_running(self._reports.run()))
@@ -180,6 +184,10 @@ class Service:
         """Why the service is stuck; None while its loop comes round in time."""
         late = asyncio.get_running_loop().time() - self._reports.alive_until
         return f"the reporting loop is stuck: {late:.0f} s later than it should have come round" if late > 0 else None
+
+    async def _preview(self) -> Report:
+        """Beside the connections of the service, whose name it leaves alone."""
+        return await preview_report(partial(self._installation.ask_cluster, named=False), self._installation)
 
     def _log_start(self) -> None:
         role, settings = self._installation.role, self._installation.settings

@@ -18,7 +18,7 @@ from bridge.cli.man import page
 from bridge.config.keys import keys
 from bridge.errors import ExitCode
 from bridge.health import metrics
-from bridge.health.server import PATHS
+from bridge.health.server import PATHS, PREVIEW
 from bridge.log_events import LOG_EVENTS
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def test_every_metric_and_path_of_the_health_listener_is_explained() -> None:
     rows = re.findall(r"^\| ((?:`\w+`(?:, )?)+) \|", text, re.MULTILINE)
     assert {name for row in rows for name in re.findall(r"`(\w+)`", row)} == {"info"} | names
     assert {name.removeprefix(metrics.PREFIX) for name in re.findall(rf"{metrics.PREFIX}(\w+)", text)} <= names
-    assert set(re.findall(r"^\| `(/[\w.]*)` \|", text, re.MULTILINE)) == set(PATHS) - {"/status.json"}
+    assert set(re.findall(r"^\| `(/[\w.]*)` \|", text, re.MULTILINE)) == {*PATHS, PREVIEW} - {"/status.json"}
 
 
 @pytest.mark.parametrize(

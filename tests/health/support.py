@@ -7,17 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 from bridge.app import Installation
 from bridge.health.server import HealthListener
-from bridge.service.reporting import Made, make_report
+from bridge.mongooseim.facts import Unreachable
+from bridge.service.reporting import Made, build_report, make_report
 from bridge.state.state import State
 from bridge.state.status import ServiceStatus
 from bridge.times import MICROSECONDS
 from tests.delivery.support import NOW, SECRET, Hands, send_all
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
     from pathlib import Path
 
     from bridge.mongooseim.facts import ClusterFacts
+    from bridge.report.model import Report
     from erlang_stubs.cluster import StubCluster
 
 PERIOD = 10_800.0
@@ -31,6 +33,29 @@ async def facts_of(cluster: StubCluster) -> ClusterFacts:
     return await Installation(None, {}, environ).ask_cluster()
 
 
+def grown(facts: ClusterFacts, step: int) -> ClusterFacts:
+    """The same cluster some reports later: more stanzas, now and then a module more and a node less."""
+    counted = {
+        incarnation: {
+            kind: total + sum(900 + (each * 7 + number) % 8 * 260 * (number % 2 + 1) for each in range(step))
+            for number, (kind, total) in enumerate(totals.items())
+        }
+        for incarnation, totals in facts.stanzas.items()
+    }
+    modules = facts.modules[: 1 + step // 6]
+    if step % 9 == 8:
+        lost = facts.nodes[-1].name
+        reason = f"node {lost} did not answer in time"
+        return replace(
+            facts,
+            nodes=facts.nodes[:-1],
+            unreachable=(Unreachable(lost, reason, "is it overloaded?"),),
+            stanzas={incarnation: totals for incarnation, totals in counted.items() if incarnation.node != lost},
+            modules=modules,
+        )
+    return replace(facts, stanzas=counted, modules=modules)
+
+
 @dataclass
 class Place:
     """A state directory, a clock moved by hand, and what a service that runs there says of itself."""
@@ -39,6 +64,7 @@ class Place:
     endpoints: Sequence[str] = ()
     hands: Hands = field(default_factory=Hands)
     stuck: str | None = None
+    preview: Callable[[], Awaitable[Report]] | None = None
     settings: str = ""
 
     def __post_init__(self) -> None:
@@ -62,7 +88,7 @@ class Place:
 
     def listener(self, **health: Any) -> HealthListener:
         """A listener on any free port, or as it is told."""
-        listener = HealthListener(self.installation, self.state, lambda: self.stuck)
+        listener = HealthListener(self.installation, self.state, lambda: self.stuck, self.preview)
         listener.port, listener.host = health.get("port", 0), health.get("host", "127.0.0.1")
         return listener
 
@@ -86,6 +112,10 @@ class Place:
             next_report_at=made.report.collected_at + int(PERIOD) * MICROSECONDS,
         )
         return made
+
+    def would_report(self, facts: ClusterFacts) -> Report:
+        """The report that would be made of these facts now."""
+        return build_report(facts, self.state.stanza_totals(), "1.2", self.hands.wall, self.installation.settings)
 
     async def deliver(self) -> None:
         await send_all(self.state, self.installation.destinations, seconds=2.0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bridge.health.words import Bar, backends, in_words
+from bridge.health.words import backends, figures, in_words
 from bridge.report.events import events as events_of
 from bridge.report.model import Event
 from bridge.state.totals import stanza_counts
@@ -48,7 +48,8 @@ def test_aggregated_modules_say_the_same_as_single_ones() -> None:
     single = [module("mod_roster", backend="rdbms")] * 3 + [module("mod_ping")] * 2
     aggregated = [module("mod_roster", backend="rdbms", host_types=3), module("mod_ping", host_types=2)]
     assert worded(*single) == worded(*aggregated) == {"Modules": "2 of MongooseIM's own, loaded 5 times"}
-    assert backends(single) == backends(aggregated) == (Bar("mod_roster", {"rdbms": 3}),)
+    assert backends(single) == backends(aggregated) == {"mod_roster": {"rdbms": 3}}
+    assert figures(single).modules == figures(aggregated).modules == 2
 
 
 def test_the_chart_tells_backends_and_the_two_of_one_module_apart() -> None:
@@ -59,11 +60,20 @@ def test_the_chart_tells_backends_and_the_two_of_one_module_apart() -> None:
         module("mod_last", backend="mnesia"),
         module("mod_push_service_mongoosepush", api_version="v3"),
     ]
-    assert backends(made) == (
-        Bar("mod_last", {"mnesia": 1}),
-        Bar("mod_muc", {"rdbms": 2, "mnesia": 1}),
-        Bar("mod_muc (online)", {"cets": 3}),
-    )
+    assert backends(made) == {
+        "mod_last": {"mnesia": 1},
+        "mod_muc": {"rdbms": 2, "mnesia": 1},
+        "mod_muc (online)": {"cets": 3},
+    }
+
+
+def test_all_backends_of_the_event_pusher_are_told_though_its_event_names_one() -> None:
+    made = [
+        *[module("mod_event_pusher", backend="push")] * 2,
+        module("mod_event_pusher_http"),
+        *[module("mod_event_pusher_push", backend="rdbms")] * 2,
+    ]
+    assert backends(made)["mod_event_pusher"] == {"push": 2, "http": 1}
 
 
 def test_an_event_that_nobody_has_worded_is_still_told() -> None:
@@ -77,8 +87,8 @@ def test_values_of_unexpected_types_are_no_failure() -> None:
         Event("xmpp_stanza_count", {"stanza_type": "xmppAcme", "total": "x"}),
         Event("module_with_opt", {}),
     ]
-    assert worded(*odd)["xmppAcme"] == "0 in all, 0 since the last report"
-    assert backends(odd) == ()
+    assert worded(*odd)["xmppAcme"] == "0 (0 new)"
+    assert backends(odd) == {}
 
 
 def test_figures_of_nodes_that_know_the_same_components_are_not_added_up() -> None:
