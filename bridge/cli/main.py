@@ -35,6 +35,7 @@ COMMANDS: Final = {
     "probes": ("probes", "The Erlang text that is evaluated in the nodes."),
     "ga4-emulator": ("emulator", "A local endpoint that checks and shows events as GA4's validator does."),
     "schema": ("schema", "JSON Schemas of what commands print as JSON."),
+    "fleet": ("fleet", "Many installations: questions to an export of their events."),
     "config": ("config", "Write an example, check or show the configuration."),
 }
 """Command, its module in bridge.cli, and its line in the overview. A module is imported when its command runs."""

@@ -1,0 +1,131 @@
+"""`fleet` as people run it: the installed command over files, and over a server that speaks BigQuery's protocol."""
+
+import csv
+import io
+import json
+import subprocess
+from datetime import date
+from pathlib import Path
+
+import pytest
+from google.auth.credentials import AnonymousCredentials
+from google.cloud import bigquery
+
+from bridge.fleet.bigquery import BigQueryFleet
+from bridge.fleet.questions import FleetError, questions
+from tests.fleet.fake_bigquery import FakeBigQuery
+from tests.fleet.support import on, report, write_lines
+from tests.support.bridge import PROGRAM
+
+DAY = date(2026, 11, 1)
+SECONDS = 30
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Eight installations, each with mod_mam on rdbms."""
+    events = [
+        event
+        for number in range(8)
+        for event in report(
+            f"secret-client-{number}",
+            on(DAY),
+            ("host_count", {"value": 1}),
+            ("cluster", {"version": "6.8.0", "component": 0, "node_number": 1, "uptime": "1"}),
+            ("module_with_opt", {"module": "mod_mam", "backend": "rdbms"}),
+        )
+    ]
+    return write_lines(tmp_path_factory.mktemp("fleet") / "export", events)
+
+
+def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [str(PROGRAM), "fleet", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
+
+
+def test_without_a_question_they_are_listed() -> None:
+    listed = run()
+
+    assert listed.returncode == 0
+    assert all(one.name in listed.stdout and one.answers in listed.stdout for one in questions().values())
+
+
+def test_each_form_has_the_same_answer(folder: Path) -> None:
+    table, as_json, as_csv = (run("backends", "--from", folder, "--format", form).stdout for form in FORMS)
+
+    assert ["mod_mam", "rdbms", "8", "100.0"] in [line.split() for line in table.splitlines()]
+    assert json.loads(as_json)["answers"] == {
+        "backends": [{"module": "mod_mam", "backend": "rdbms", "installations": 8, "percent": 100.0}]
+    }
+    assert list(csv.reader(io.StringIO(as_csv))) == [
+        ["question", "module", "backend", "installations", "percent"],
+        ["backends", "mod_mam", "rdbms", "8", "100.0"],
+    ]
+    assert not any("secret-client" in text for text in (table, as_json, as_csv))
+
+
+FORMS = ("table", "json", "csv")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["backend", "--from", "{folder}"], "did you mean backends?"),
+        (["backends"], "--from is missing"),
+        (["backends", "--from", "{folder}", "--k", "0"], "0 is not in the range x>=1"),
+        (["backends", "--from", "{folder}", "--first", "yesterday"], "'yesterday' does not match the format"),
+        (["backends", "--from", "{folder}", "--first", "2026-12-01"], "there is no event from 2026-12-01"),
+        (["backends", "--from", "{folder}/nowhere"], "is not a folder"),
+        (["backends", "--from", "bigquery://project"], "names no dataset"),
+        (["sql", "backends", "--dry-run"], "--dry-run asks BigQuery"),
+        (["sql"], "no question is named"),
+    ],
+)
+def test_wrong_input_is_one_line(folder: Path, arguments: list[str], words: str) -> None:
+    result = run(*(argument.format(folder=folder) for argument in arguments))
+
+    assert result.returncode == 2
+    assert words in result.stderr.splitlines()[-1]
+    assert "Traceback" not in result.stderr
+    assert not result.stdout
+
+
+@pytest.mark.parametrize("dialect", ["bigquery", "duckdb"])
+def test_the_statement_can_be_printed(dialect: str) -> None:
+    printed = run("sql", "backends", "--dialect", dialect)
+
+    assert printed.returncode == 0
+    assert {"bigquery": "CREATE TEMP FUNCTION", "duckdb": "CREATE TEMP MACRO"}[dialect] in printed.stdout
+    assert {"bigquery": "@first", "duckdb": "$first"}[dialect] in printed.stdout
+
+
+def test_bigquery_gets_the_statement_and_its_parameters() -> None:
+    rows = [("mod_mam", "rdbms", 8, 100.0, 0)]
+    with FakeBigQuery(rows, processed=12_345) as server:
+        client = bigquery.Client(
+            "project", credentials=AnonymousCredentials(), client_options={"api_endpoint": server.url}
+        )
+        fleet = BigQueryFleet("project.analytics_1", DAY, DAY, client)
+
+        assert fleet.ask(questions()["backends"], k=7).rows == [("mod_mam", "rdbms", 8, 100.0)]
+        assert fleet.bytes_billed(questions()["backends"], k=7) == 12_345
+        fleet.close()
+
+    asked, dry = (job["configuration"] for job in server.jobs)
+    assert "`project.analytics_1.events_*`" in asked["query"]["query"]
+    assert dry["dryRun"] is True
+    values = {one["name"]: one["parameterValue"]["value"] for one in asked["query"]["queryParameters"]}
+    assert values == {"first": "2026-11-01", "last": "2026-11-01", "k": "7"}
+
+
+def test_what_bigquery_refuses_is_one_line() -> None:
+    with FakeBigQuery([], refuse=403) as server:
+        client = bigquery.Client(
+            "project", credentials=AnonymousCredentials(), client_options={"api_endpoint": server.url}
+        )
+        fleet = BigQueryFleet("project.analytics_1", None, None, client)
+
+        with pytest.raises(FleetError, match="BigQuery does not answer: 403") as caught:
+            fleet.ask(questions()["backends"], k=5)
+        fleet.close()
+    assert "BigQuery Job User" in caught.value.remedy
