@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from bridge.config.access import access
 from bridge.config.consent import consent
 from bridge.config.destinations import destinations, location
+from bridge.config.doubts import doubts
 from bridge.config.errors import ConfigError, Problem
 from bridge.config.files import fingerprint
 from bridge.config.google import google_access
@@ -19,7 +20,7 @@ from bridge.config.roles import Role, refusals
 from bridge.log import Line, set_up_log
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from bridge.config.access import Access
     from bridge.config.consent import Consent
@@ -124,10 +125,15 @@ class Installation:
         """Seconds for each node to answer."""
         return self.settings.bridge.collect_timeout / 1000
 
+    @property
+    def doubts(self) -> Iterator[Problem]:
+        """What can be used, but is hardly meant."""
+        return doubts(self.loaded, self.environ)
+
     def set_up_log(self) -> None:
         """Log as the configuration says, and what is doubtful in it."""
         set_up_log(self.settings.bridge.log_level, self.settings.bridge.log_format)
-        for doubt in self.loaded.doubts:
+        for doubt in self.doubts:
             log.warning(Line("setting_doubtful", key=doubt.key, problem=doubt.text, remedy=doubt.remedy))
 
     def node(
@@ -223,7 +229,7 @@ class Installation:
         """
         from bridge.google.credentials import Credentials  # noqa: PLC0415 - see above
 
-        access = google_access(self.loaded, self.environ)
+        access = google_access(self.loaded)
         return Credentials(sender, access.credentials_file, access.endpoint)
 
     def reload(self) -> Installation:

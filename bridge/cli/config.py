@@ -12,14 +12,12 @@ from bridge.cli.context import format_option, pass_installation, pass_unread
 from bridge.cli.shapes import ConfigCheck, ConfigShow, SettingRow, echo_json, shaped
 from bridge.cli.table import table
 from bridge.config.describe import effective, example, json_schema, toml
-from bridge.config.errors import ConfigError, Problem
+from bridge.config.errors import ConfigError, Problem, Problems
 from bridge.config.keys import DO_NOT_TRACK
 from bridge.delivery.errors import DestinationError
 from bridge.secret import MASK
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from bridge.app import Installation
 
 
@@ -70,22 +68,18 @@ def check(installation: Installation, form: str) -> None:
         click.echo(f"reporting is {installation.consent}")
 
 
-def _problems(installation: Installation) -> list[Problem]:
+def _problems(installation: Installation) -> Problems:
     """Of the file first: what the settings mean can be looked at only when they can be read."""
-    found: list[Problem] = []
+    problems = Problems()
+    problems.attempt(installation.set_up_log)
+    if problems:
+        return problems
+    problems.attempt(lambda: installation.access)
     try:
-        installation.set_up_log()
-    except ConfigError as error:
-        return list(error.problems)
-    parts: tuple[Callable[[], object], ...] = (lambda: installation.access, installation.sender)
-    for part in parts:
-        try:
-            part()
-        except ConfigError as error:
-            found.extend(error.problems)
-        except DestinationError as error:
-            found.append(Problem("", "", error.what, error.remedy))
-    return found
+        problems.attempt(installation.sender)
+    except DestinationError as error:
+        problems.append(Problem("", "", error.what, error.remedy))
+    return problems
 
 
 @command.command()

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final
 
 from bridge.config.cookie import Cookie, find_cookie
-from bridge.config.errors import ConfigError, Problem
+from bridge.config.errors import ConfigError, Problem, Problems
 from bridge.config.files import fingerprint
 from bridge.config.vm_args import VmArgs, host_name, read_vm_args
 from bridge.erlang.errors import BadNodeName
 from bridge.erlang.names import NodeName, check_style
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from bridge.config.load import Loaded
     from bridge.erlang.tls import TlsOptions
-
-_T = TypeVar("_T")
 
 SERVICE_NAME: Final = "mongooseim_bridge"
 """The name of the service's node before the @; a fixed one, since every new name is an atom in each node for ever."""
@@ -48,29 +46,19 @@ def access(loaded: Loaded, environ: Mapping[str, str]) -> Access:
         ConfigError: with every problem: names, name styles, cookie, TLS files.
     """
     bridge = loaded.settings.bridge
-    problems: list[Problem] = []
-
-    def attempt(make: Callable[[], _T]) -> _T | None:
-        try:
-            return make()
-        except ConfigError as error:
-            problems.extend(error.problems)
-            return None
-
-    vm_args = attempt(lambda: _vm_args(bridge.vm_args))
-    cookie = attempt(lambda: find_cookie(bridge, vm_args, environ))
-    entries = attempt(lambda: _entries(loaded, vm_args))
-    own_name = attempt(lambda: _own_name(loaded, entries)) if entries else None
-    tls = attempt(lambda: _tls(loaded, vm_args))
-    tls_files = attempt(lambda: fingerprint("bridge.tls", tls.cacertfile, tls.certfile, tls.keyfile) if tls else 0)
-    if problems or not (cookie and entries and own_name):
+    problems = Problems()
+    vm_args = problems.attempt(read_vm_args, Path(bridge.vm_args)) if bridge.vm_args else None
+    cookie = problems.attempt(find_cookie, bridge, vm_args, environ)
+    entries = problems.attempt(_entries, loaded, vm_args)
+    own_name = problems.attempt(_own_name, loaded, entries) if entries else None
+    tls = problems.attempt(_tls, loaded, vm_args)
+    files = (tls.cacertfile, tls.certfile, tls.keyfile) if tls else ()
+    tls_files = problems.attempt(fingerprint, "bridge.tls", *files)
+    if not (cookie and entries and own_name and tls_files is not None):
         raise ConfigError(problems)
+    problems.check()
     named = loaded.where("bridge.name") == "option"
-    return Access(entries, own_name, named, cookie, tls, tls_files or 0, bridge.epmd_port)
-
-
-def _vm_args(path: str | None) -> VmArgs | None:
-    return read_vm_args(Path(path)) if path else None
+    return Access(entries, own_name, named, cookie, tls, tls_files, bridge.epmd_port)
 
 
 def _entries(loaded: Loaded, vm_args: VmArgs | None) -> tuple[NodeName, ...]:
@@ -79,7 +67,7 @@ def _entries(loaded: Loaded, vm_args: VmArgs | None) -> tuple[NodeName, ...]:
     names = bridge.nodes
     if vm_args and vm_args.node and not loaded.where("bridge.nodes"):
         where, names = str(bridge.vm_args), (vm_args.node,)
-    problems: list[Problem] = []
+    problems = Problems()
     entries: list[NodeName] = []
     for name in names:
         try:
@@ -89,8 +77,7 @@ def _entries(loaded: Loaded, vm_args: VmArgs | None) -> tuple[NodeName, ...]:
             entries.append(entry)
         except BadNodeName as error:
             problems.append(Problem(where, "bridge.nodes", error.what, error.remedy))
-    if problems:
-        raise ConfigError(problems)
+    problems.check()
     return tuple(entries)
 
 

@@ -78,9 +78,9 @@ def _own_files(environ: Mapping[str, str]) -> Iterator[Path]:
 
 
 def _from_file(path: Path, key: str, data: bytes) -> Cookie:
-    if reason := exposed(path, COOKIE_FORBIDDEN):
-        raise ConfigError([Problem(str(path), key, f"the cookie file {reason}", f"run: chmod 0400 {path}")])
+    if problem := exposed(path, key, COOKIE_FORBIDDEN):
+        raise ConfigError([problem])
     cookie = _COOKIE.fullmatch(data)
     if not cookie or cookie[1].isspace():
-        raise ConfigError([no_secret(path, key)])
+        raise ConfigError([no_secret(str(path), key)])
     return Cookie(Secret(cookie[1].decode()), str(path), path)

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import msgspec
-from msgspec import UNSET, Struct
+from msgspec import UNSET
 
-from bridge.config.keys import COOKIE, SERVICE, keys, keys_of
+from bridge.config.keys import COOKIE, SERVICE, keys, values
 from bridge.config.model import Settings, Tls
 from bridge.secret import MASK, Secret
 
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bridge.config.access import Access
-    from bridge.config.keys import Key
     from bridge.config.load import Loaded
 
 _NEEDED: Final = {
@@ -84,7 +83,7 @@ def effective(loaded: Loaded, access: Access | None) -> list[tuple[str, object, 
     """
     found = _found(loaded, access) if access else {}
     rows = []
-    for key, configured in _values(loaded.settings):
+    for key, configured in values(loaded.settings):
         value, origin = found.get(key.name, (configured, loaded.origins.get(key.name, "default")))
         shown = MASK if isinstance(value, Secret) else None if value is UNSET else value
         rows.append((key.name, shown, origin, key.variable))
@@ -108,16 +107,3 @@ def _found(loaded: Loaded, access: Access) -> dict[str, tuple[object, str]]:
         origin = loaded.where(key) or source if tls else "plain TCP"
         found[key] = (str(value) if isinstance(value, Path) else value, origin)
     return found
-
-
-def _values(table: Struct, path: str = "") -> Iterator[tuple[Key, object]]:
-    """Every key with its value; the tables of a list with their number."""
-    for key in keys_of(type(table), path):
-        value = getattr(table, key.field)
-        if isinstance(value, Struct):
-            yield from _values(value, key.name)
-        elif key.table:
-            for number, item in enumerate(value):
-                yield from _values(item, f"{key.name}[{number}]")
-        else:
-            yield key, value

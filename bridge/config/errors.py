@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from bridge.errors import BridgeError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+
+_T = TypeVar("_T")
+_P = ParamSpec("_P")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,3 +38,24 @@ class ConfigError(BridgeError):
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
         super().__init__("\n".join(map(str, problems)))
+
+
+class Problems(list[Problem]):
+    """Gathers what is wrong, so that all of it is told at once."""
+
+    def attempt(self, make: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T | None:
+        """What is made, or None and the problems that it has."""
+        try:
+            return make(*args, **kwargs)
+        except ConfigError as error:
+            self.extend(error.problems)
+            return None
+
+    def check(self) -> None:
+        """Go on only where there is no problem.
+
+        Raises:
+            ConfigError: with all of them.
+        """
+        if self:
+            raise ConfigError(self)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _LARGEST: Final = 1_000_000
 """Bytes; nobody writes a configuration by hand that is larger, and a device has no end."""
-_LARGEST_SECRET: Final = 4096
+_LONGEST_SECRET: Final = 4096
 
 
 def find(path: Path, key: str) -> bytes | None:
@@ -69,24 +69,33 @@ def read_secret(path: Path, key: str) -> Secret:
     Raises:
         ConfigError: unreadable, empty, not one line of text, or too large to be a secret.
     """
-    data = read(path, key)
-    text = data.decode("utf-8", errors="replace").strip()
-    if not text or len(data) > _LARGEST_SECRET or not text.isprintable() or "\ufffd" in text:
-        raise ConfigError([no_secret(path, key)])
-    return Secret(text)
+    return one_line(read(path, key).decode("utf-8", errors="replace"), str(path), key)
 
 
-def no_secret(path: Path, key: str) -> Problem:
-    """What is wrong with a file that should hold a secret."""
-    return Problem(str(path), key, "does not hold one line of text", "put the secret there and nothing else")
+def one_line(text: str, where: str, key: str) -> Secret:
+    """A secret without the blank space around it, as a mounted file or variable has it.
+
+    Raises:
+        ConfigError: empty, not one line of text, or too large to be a secret.
+    """
+    secret = text.strip()
+    if not secret or len(secret) > _LONGEST_SECRET or not secret.isprintable() or "\ufffd" in secret:
+        raise ConfigError([no_secret(where, key)])
+    return Secret(secret)
 
 
-def exposed(path: Path, forbidden: int) -> str | None:
-    """Who else can read or change a secret file, as text; None when its mode is right. The remedy is chmod 0400.
+def no_secret(where: str, key: str) -> Problem:
+    """What is wrong with a file or a variable that should hold a secret."""
+    return Problem(where, key, "does not hold one line of text", "put the secret there and nothing else")
+
+
+def exposed(path: Path, key: str, forbidden: int = stat.S_IRWXO) -> Problem | None:
+    """Who else can read or change a file with a secret; None where nobody can, or there is no file.
 
     Args:
-        path: the file; a missing one is not exposed.
-        forbidden: the mode bits that must not be set, e.g. `stat.S_IRWXO | stat.S_IWGRP`.
+        path: the file.
+        key: the key of the configuration that names it.
+        forbidden: the mode bits that must not be set.
     """
     try:
         mode = stat.S_IMODE(path.stat().st_mode)
@@ -95,7 +104,7 @@ def exposed(path: Path, forbidden: int) -> str | None:
     if not mode & forbidden:
         return None
     who = "group-writable" if mode & forbidden & stat.S_IWGRP else "open to others"
-    return f"is {who} (mode {mode:04o})"
+    return Problem(str(path), key, f"a file with a secret is {who} (mode {mode:04o})", f"run: chmod 0400 {path}")
 
 
 def fingerprint(key: str, *paths: Path | None) -> int:

@@ -63,6 +63,11 @@ class Key(NamedTuple):
         return next((kind for kind in _inside(self.kind) if isinstance(kind, type) and issubclass(kind, Struct)), None)
 
     @property
+    def names_secret(self) -> bool:
+        """Whether its value is the path of a file with a secret."""
+        return any(meta.extra and "secret" in meta.extra for meta in self._metas)
+
+    @property
     def _metas(self) -> Iterator[Meta]:
         return (kind for kind in _inside(self.kind) if isinstance(kind, Meta))
 
@@ -87,3 +92,16 @@ def keys(table: type[Struct] = Settings, path: str = "") -> Iterator[Key]:
             yield from keys(key.table, f"{key.name}[]" if key.many else key.name)
         else:
             yield key
+
+
+def values(table: Struct, path: str = "") -> Iterator[tuple[Key, object]]:
+    """Every key with its value; the tables of a list with their number."""
+    for key in keys_of(type(table), path):
+        value = getattr(table, key.field)
+        if isinstance(value, Struct):
+            yield from values(value, key.name)
+        elif key.table:
+            for number, item in enumerate(value):
+                yield from values(item, f"{key.name}[{number}]")
+        else:
+            yield key, value

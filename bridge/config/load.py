@@ -14,7 +14,7 @@ from msgspec import UNSET, Struct
 
 from bridge.config.errors import ConfigError, Problem
 from bridge.config.files import home
-from bridge.config.keys import CONFIG_VARIABLE, COOKIE, SERVICE, Key, keys_of
+from bridge.config.keys import CONFIG_VARIABLE, COOKIE, Key, keys_of
 from bridge.config.model import Settings
 from bridge.config.source import read_source
 from bridge.config.spelling import misplaced_keys, misspelt_variables, nearest
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
     from bridge.config.source import Source
 
-SHORTEST_PERIOD: Final = 60_000
-"""A shorter one was probably meant in seconds."""
 _SYSTEMD: Final = {"bridge.state_dir": "STATE_DIRECTORY", "bridge.log_dir": "LOGS_DIRECTORY"}
 
 
@@ -42,15 +40,6 @@ class Loaded:
         """Where a key was set, or the first key of a table; empty where nothing was."""
         inside = (origin for other, origin in self.origins.items() if other.startswith(f"{key}."))
         return next(inside, self.origins.get(key, ""))
-
-    @property
-    def doubts(self) -> tuple[Problem, ...]:
-        """What can be used, but is hardly meant."""
-        key, period = f"{SERVICE}.periodic_report", self.settings.service.periodic_report
-        if period >= SHORTEST_PERIOD:
-            return ()
-        what, remedy = f"a report every {period} ms", "the unit is the millisecond: 20 minutes are 1_200_000"
-        return (Problem(self.where(key), key, what, remedy),)
 
 
 def load(file: Path | None, environ: Mapping[str, str], options: Mapping[str, object]) -> Loaded:

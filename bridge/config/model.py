@@ -33,6 +33,8 @@ FromNow = Annotated[int, Meta(ge=0, le=31_536_000_000)]
 Days = Annotated[int, Meta(ge=1, le=3650)]
 Port = Annotated[int, Meta(ge=1, le=65_535)]
 Path = Annotated[str, Meta(min_length=1)]
+SecretFile = Annotated[str, Meta(min_length=1, extra={"secret": True})]
+"""A file that nobody else should be able to read; whether that is so is looked at."""
 Country = Annotated[str, Meta(pattern="^[A-Z]{2}$")]
 Region = Annotated[str, Meta(pattern="^[A-Z]{2}-[A-Z0-9]{1,3}$")]
 City = Annotated[str, Meta(min_length=1, max_length=100)]
@@ -51,7 +53,7 @@ class TrackingId(Section, frozen=True):
     id: Annotated[MeasurementId | None, Doc("Measurement ID of the property, G-XXXX.", "G-XXXX")] = None
     secret: Annotated[Secret | None, Doc("API secret of the property; a file is safer.", "Secret")] = None
     secret_file: Annotated[
-        Path | None, Doc("File that holds the API secret, mode 0400 or 0600.", "/run/secrets/ga4")
+        SecretFile | None, Doc("File that holds the API secret, mode 0400 or 0600.", "/run/secrets/ga4")
     ] = None
 
 
@@ -71,7 +73,7 @@ class Destination(Section, frozen=True):
 
     measurement_id: Annotated[MeasurementId, Doc("Measurement ID of the property, G-XXXX.", "G-YYYY")]
     api_secret: Annotated[Secret | None, Doc("API secret; a file is safer.", "Secret")] = None
-    api_secret_file: Annotated[Path | None, Doc("File that holds the API secret.", "/run/secrets/ga4")] = None
+    api_secret_file: Annotated[SecretFile | None, Doc("File that holds the API secret.", "/run/secrets/ga4")] = None
     api_secret_env: Annotated[Path | None, Doc("Environment variable that holds the API secret.", "GA4_SECRET")] = None
     endpoint: Annotated[str, Doc("Where to post: GA4's global or EU endpoint, or a relay.")] = GA4_ENDPOINT
     allow_plain_http: Annotated[bool, Doc("Send the API secret and the events unencrypted to an http:// endpoint.")] = (
@@ -115,7 +117,7 @@ class Google(Section, frozen=True):
     """`[bridge.google]`: Google's own APIs, which know what became of the events; not needed for sending any."""
 
     credentials_file: Annotated[
-        Path | None,
+        SecretFile | None,
         Doc(
             "Key of a service account (JSON), mode 0400; Application Default Credentials when absent.",
             "/run/secrets/google.json",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import stat
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bridge.config.errors import ConfigError
@@ -12,6 +11,8 @@ from bridge.delivery.errors import DestinationError
 from bridge.doctor.steps import CONFIGURATION, Section, Sheet
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from bridge.app import Installation
     from bridge.config.errors import Problem
 
@@ -25,6 +26,8 @@ def examine_configuration(installation: Installation) -> Sheet:
         sheet.failed("configuration", error)
         sheet.skip_rest("the configuration cannot be read")
         return sheet
+    for doubt in installation.doubts:
+        sheet.warning("configuration", doubt.text, doubt.remedy)
     loaded = installation.loaded
     sheet.ok("configuration", str(loaded.file or "no file; defaults and environment only"))
     try:
@@ -57,16 +60,12 @@ def _cookie(sheet: Sheet, origin: str, path: Path | None) -> None:
     if path is None:
         sheet.ok("cookie file", f"from {origin}")
         return
-    mode = stat.S_IMODE(path.stat().st_mode)
-    if mode & stat.S_IRWXO:
+    if problem := exposed(path, "cookie"):
         advice = "put the cookie into a file of mode 0400 or 0440 and name it in bridge.cookie_file"
-        sheet.warning(
-            "cookie file",
-            f"{origin}, which others can read (mode {mode:04o})",
-            f"whoever reads it can do anything in the cluster: {advice}",
-        )
+        remedy = f"whoever reads it can do anything in the cluster: {advice}"
+        sheet.warning("cookie file", f"{origin}: {problem.what}", remedy)
     else:
-        sheet.ok("cookie file", f"{origin} (mode {mode:04o})")
+        sheet.ok("cookie file", f"{origin} (mode {stat.S_IMODE(path.stat().st_mode):04o})")
 
 
 def _destinations(sheet: Sheet, installation: Installation) -> None:
@@ -83,10 +82,4 @@ def _destinations(sheet: Sheet, installation: Installation) -> None:
             "set tracking_id.id and tracking_id.secret_file, or add [[bridge.destinations]], unless that is meant",
         )
         return
-    tracking, others = installation.settings.service.tracking_id, installation.settings.bridge.destinations
-    files = [Path(path) for path in (tracking.secret_file, *(one.api_secret_file for one in others)) if path]
-    open_to_others = [(path, reason) for path in files if (reason := exposed(path, stat.S_IRWXO))]
-    for path, reason in open_to_others:
-        sheet.warning("destinations", f"the API secret's file {path} {reason}", f"run: chmod 0400 {path}")
-    if not open_to_others:
-        sheet.ok("destinations", f"{', '.join(one.name for one in destinations)}; API secret present")
+    sheet.ok("destinations", f"{', '.join(one.name for one in destinations)}; API secret present")

@@ -231,13 +231,6 @@ def test_a_byte_order_mark_is_no_part_of_the_file(tmp_path: Path) -> None:
     assert loaded.origins["bridge.epmd_port"] == f"{path}:2"
 
 
-def test_a_period_that_was_meant_in_seconds_is_doubtful_and_zero_to_the_first_report_is_not(tmp_path: Path) -> None:
-    (doubt,) = read(tmp_path, f"[{SERVICE}]\nperiodic_report = 20\ninitial_report = 0\n").doubts
-    assert doubt.where.endswith(":2")
-    assert "millisecond" in doubt.remedy
-    assert read(tmp_path, f"[{SERVICE}]\nperiodic_report = 60_000\n").doubts == ()
-
-
 def test_a_wrong_variable_is_named(tmp_path: Path) -> None:
     (found,) = problems(tmp_path, "", {"MONGOOSEIM_BRIDGE_EPMD_PORT": "many"})
     assert found.startswith("environment MONGOOSEIM_BRIDGE_EPMD_PORT: bridge.epmd_port: ")

@@ -194,16 +194,6 @@ def test_plain_http_is_fine_on_this_machine_and_where_it_is_allowed(tmp_path: Pa
     assert found.secret.reveal() == "hush"
 
 
-def test_a_secret_file_that_others_can_read_gets_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    secret = tmp_path / "secret"
-    secret.write_text("hush")
-    secret.chmod(0o644)
-    text = f'[[bridge.destinations]]\nmeasurement_id = "G-AAAA"\napi_secret_file = "{secret}"'
-    assert len(destinations(loaded(tmp_path, text), {})) == 1
-    assert "chmod 0400" in caplog.text
-    assert "hush" not in caplog.text
-
-
 def test_tls_of_the_installation_is_taken_from_vm_dist_args(tmp_path: Path) -> None:
     (tmp_path / "vm.args").write_text("-sname mim@localhost\n-setcookie monster\n")
     (tmp_path / "vm.dist.args").write_text("-proto_dist inet_tls\n-ssl_dist_opt client_verify verify_none\n")
@@ -247,24 +237,6 @@ def test_renewed_tls_files_are_other_access(tmp_path: Path, environ: dict[str, s
     assert access(loaded(tmp_path, text), environ) == old
     trustme.CA().cert_pem.write_to_path(path)
     assert access(loaded(tmp_path, text), environ) != old
-
-
-@pytest.mark.parametrize(("mode", "warned"), [(0o644, True), (0o600, False), (0o640, False)])
-def test_a_configuration_file_that_holds_a_secret_is_checked_too(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, mode: int, *, warned: bool
-) -> None:
-    text = '[services.service_mongoose_system_metrics]\ntracking_id.id = "G-AAAA"\ntracking_id.secret = "hush"\n'
-    read = loaded(tmp_path, text)
-    (tmp_path / "bridge.toml").chmod(mode)
-    assert len(destinations(read, {})) == 1
-    assert ("secret_file_exposed" in caplog.text) is warned
-    assert "hush" not in caplog.text
-
-
-def test_an_open_file_without_a_secret_is_fine(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    text = '[[bridge.destinations]]\nmeasurement_id = "G-AAAA"\napi_secret_env = "GA4"\n'
-    assert len(destinations(loaded(tmp_path, text), {"GA4": "hush"})) == 1
-    assert caplog.text == ""
 
 
 @pytest.fixture
