@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, get_args, get_origin
 
 import msgspec
@@ -30,6 +31,17 @@ class Key(NamedTuple):
     kind: object
     default: object
     required: bool
+    table: type[Struct] | None
+    """The section that it is, or of which it is a list; None for a plain value."""
+    many: bool
+    """Whether its value is a list."""
+    choices: tuple[str, ...]
+    """The texts that it can be, where it cannot be any."""
+    meaning: str
+    example: object
+    """What it may look like: its default, unless it has none."""
+    names_secret: bool
+    """Whether its value is the path of a file with a secret."""
 
     @property
     def variable(self) -> str:
@@ -37,52 +49,37 @@ class Key(NamedTuple):
         short = self.name.removeprefix(f"{SERVICE}.").removeprefix("bridge.")
         return "" if "[" in short else ENV_PREFIX + short.upper().replace(".", "_")
 
-    @property
-    def meaning(self) -> str:
-        """What the model says of it."""
-        return next((meta.description for meta in self._metas if meta.description), "")
 
-    @property
-    def example(self) -> object:
-        """What it may look like."""
-        return next((meta.examples[0] for meta in self._metas if meta.examples), self.default)
-
-    @property
-    def choices(self) -> tuple[str, ...]:
-        """The texts that it can be, where it cannot be any."""
-        return next((get_args(kind) for kind in _inside(self.kind) if get_origin(kind) is Literal), ())
-
-    @property
-    def many(self) -> bool:
-        """Whether its value is a list."""
-        return any(get_origin(kind) is tuple for kind in _inside(self.kind))
-
-    @property
-    def table(self) -> type[Struct] | None:
-        """The section that it is, or of which it is a list; None for a plain value."""
-        return next((kind for kind in _inside(self.kind) if isinstance(kind, type) and issubclass(kind, Struct)), None)
-
-    @property
-    def names_secret(self) -> bool:
-        """Whether its value is the path of a file with a secret."""
-        return any(meta.extra and "secret" in meta.extra for meta in self._metas)
-
-    @property
-    def _metas(self) -> Iterator[Meta]:
-        return (kind for kind in _inside(self.kind) if isinstance(kind, Meta))
+@cache
+def keys_of(table: type[Struct], path: str) -> tuple[Key, ...]:
+    """The keys that stand in one table. The annotations are texts, and take a millisecond to evaluate."""
+    return tuple(_keys_of(table, path))
 
 
-def _inside(kind: object) -> Iterator[object]:
-    """A type and all types and remarks that it is made of."""
+def _keys_of(table: type[Struct], path: str) -> Iterator[Key]:
+    for info in msgspec.structs.fields(table):
+        parts = list(_parts(info.type))
+        metas = [part for part in parts if isinstance(part, Meta)]
+        yield Key(
+            name=f"{path}.{info.name}".lstrip("."),
+            field=info.name,
+            kind=info.type,
+            default=info.default,
+            required=info.required,
+            table=next((part for part in parts if isinstance(part, type) and issubclass(part, Struct)), None),
+            many=any(get_origin(part) is tuple for part in parts),
+            choices=next((get_args(part) for part in parts if get_origin(part) is Literal), ()),
+            meaning=next((meta.description for meta in metas if meta.description), ""),
+            example=next((meta.examples[0] for meta in metas if meta.examples), info.default),
+            names_secret=any(meta.extra for meta in metas),
+        )
+
+
+def _parts(kind: object) -> Iterator[object]:
+    """A type, and all types and remarks that it is made of."""
     yield kind
     for inner in get_args(kind):
-        yield from _inside(inner)
-
-
-def keys_of(table: type[Struct], path: str) -> Iterator[Key]:
-    """The keys that stand in one table."""
-    for info in msgspec.structs.fields(table):
-        yield Key(f"{path}.{info.name}".lstrip("."), info.name, info.type, info.default, info.required)
+        yield from _parts(inner)
 
 
 def keys(table: type[Struct] = Settings, path: str = "") -> Iterator[Key]:

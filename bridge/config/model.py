@@ -34,7 +34,7 @@ Days = Annotated[int, Meta(ge=1, le=3650)]
 Port = Annotated[int, Meta(ge=1, le=65_535)]
 Path = Annotated[str, Meta(min_length=1)]
 SecretFile = Annotated[str, Meta(min_length=1, extra={"secret": True})]
-"""A file that nobody else should be able to read; whether that is so is looked at."""
+"""What has anything in `extra` is the path of a file that nobody else should be able to read."""
 Country = Annotated[str, Meta(pattern="^[A-Z]{2}$")]
 Region = Annotated[str, Meta(pattern="^[A-Z]{2}-[A-Z0-9]{1,3}$")]
 City = Annotated[str, Meta(min_length=1, max_length=100)]
