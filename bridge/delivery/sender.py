@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Final, Self
 import httpx
 
 from bridge.delivery.destination import Answer
-from bridge.delivery.errors import CONNECTION, HOST, PROXY, TLS, UNRESOLVABLE, DestinationError, SendError
+from bridge.delivery.errors import UNRESOLVABLE, DestinationError, SendError
 from bridge.delivery.failures import failure, timed_out
 from bridge.delivery.proxies import proxy_for, shown
 from bridge.secret import MASK, Secret
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+    from collections.abc import AsyncIterator, Mapping
     from pathlib import Path
     from types import TracebackType
 
@@ -36,12 +36,6 @@ _IDLE_SECONDS: Final = 20.0
 """How long a connection is kept for the next batch."""
 _RESOLVED_SECONDS: Final = 60.0
 """How long a look-up of a host is not repeated."""
-_TRACED: Final = {
-    "connection.connect_tcp.complete": CONNECTION,
-    "proxy.start_tls.started": PROXY,
-    "connection.start_tls.complete": TLS,
-    "proxy.start_tls.complete": TLS,
-}
 _SECRETS: Final = re.compile(r"((?:api_secret|measurement_id)=)[^&\s\"'#]*")
 
 
@@ -99,13 +93,12 @@ class Sender:
         """
         self._way(peer)
 
-    async def send(self, request: Request, seconds: float, observe: Callable[[str], None] | None = None) -> Answer:
+    async def send(self, request: Request, seconds: float) -> Answer:
         """One exchange.
 
         Args:
             request: what to send.
             seconds: the most that it may take in all.
-            observe: is told each phase (`bridge.delivery.errors.PHASES`) that has succeeded, but the last one.
 
         Raises:
             SendError: no answer; `ambiguous` when the whole request had left.
@@ -118,11 +111,9 @@ class Sender:
         peer = request.peer if way.proxy is None else f"{request.peer} (through proxy {way.proxy})"
         status: int | None = None
         await way.resolve(peer, min(CONNECT_SECONDS, seconds))
-        if observe:
-            observe(HOST)
         try:
             async with asyncio.timeout(seconds):
-                response = await way.transport.handle_async_request(_http(request, url, body, seconds, observe))
+                response = await way.transport.handle_async_request(_http(request, url, body, seconds))
                 status = response.status_code
                 try:
                     text = await _start(response)
@@ -195,27 +186,13 @@ class _Way:
         self._resolved_until = loop.time() + _RESOLVED_SECONDS
 
 
-def _http(
-    request: Request, url: httpx.URL, body: _Body, seconds: float, observe: Callable[[str], None] | None
-) -> httpx.Request:
+def _http(request: Request, url: httpx.URL, body: _Body, seconds: float) -> httpx.Request:
     # httpx adds neither of these to a request with a stream of its own.
     own = {"host": url.netloc.decode("ascii"), "content-length": str(len(request.body))}
     # Connecting has to give up by itself: cancelled in a TLS handshake, httpcore leaves its socket behind.
     limits = httpx.Timeout(seconds, connect=min(CONNECT_SECONDS, 0.9 * seconds))
-    extensions: dict[str, object] = {"timeout": limits.as_dict()}
-    if observe:
-        extensions["trace"] = _trace(observe)
+    extensions = {"timeout": limits.as_dict()}
     return httpx.Request(request.method, url, headers={**own, **request.headers}, stream=body, extensions=extensions)
-
-
-def _trace(observe: Callable[[str], None]) -> Callable[[str, Mapping[str, object]], Awaitable[None]]:
-    """Httpcore's trace of an exchange as the phases that have succeeded. Source: httpcore, "Extensions", trace."""
-
-    async def trace(event: str, _: Mapping[str, object]) -> None:
-        if phase := _TRACED.get(event):
-            observe(phase)
-
-    return trace
 
 
 class _Body(httpx.AsyncByteStream):

@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING, Final
 
 from bridge.erlang.errors import EPMD, PHASES, TLS, ErlangError
 from bridge.erlang.terms import Atom, Pid
+from bridge.errors import BridgeError
 from bridge.mongooseim.collect import Survey, not_running
 from bridge.mongooseim.facts import Unreachable
 from bridge.mongooseim.merge import merge
 from bridge.service.reporting import OWN_REPORTER_ON
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from bridge.app import Installation
     from bridge.doctor.steps import Sheet
     from bridge.erlang.names import NodeName
     from bridge.erlang.node import Node
-    from bridge.mongooseim.answers import NodeAnswer
     from bridge.mongooseim.facts import ClusterFacts
 
 OLDEST, NEWEST = (6, 1), (6, 8)
@@ -29,7 +29,6 @@ CONNECT_SECONDS: Final = 9.0
 CALL_SECONDS: Final = 3.5
 SURVEY_SECONDS: Final = 8.0
 """The longest that a node's answer is waited for, whatever bridge.collect_timeout is."""
-_SILENT: Final = "it did not answer in time"
 
 
 async def examine_cluster(
@@ -59,8 +58,7 @@ async def examine_cluster(
             facts.set_result(merge(serving))
         for entry, sheet in entries:
             if entry in well:
-                silent = survey.unreachable.get(str(entry), Unreachable(str(entry), f"node {entry}: {_SILENT}"))
-                _answer(sheet, survey.answers.get(str(entry)), silent)
+                _answer(sheet, survey, str(entry))
             else:
                 sheet.skip_rest("the node cannot be asked")
         _members(members, survey, {str(entry) for entry, _ in entries})
@@ -80,24 +78,15 @@ async def _reach(node: Node, entry: NodeName, sheet: Sheet) -> None:
         await node.connect(entry, timeout=CONNECT_SECONDS, observe=seen.__setitem__)
     except ErlangError as error:
         failed = error
-    for phase in PHASES:
-        if failed and phase == failed.phase:
-            sheet.failed(phase, failed)
-            sheet.skip_rest(f"not tried after the failure of: {phase}")
-            return
-        if phase in seen:
-            sheet.ok(phase, seen[phase])
-        else:
-            absent = {
-                TLS: "plain TCP, on both sides",
-                EPMD: f"not asked: port {entry.port} is given with the node's name",
-            }
-            sheet.skipped(phase, absent.get(phase, "nothing was seen of it"))
+    absent = dict.fromkeys(PHASES, "nothing was seen of it")
+    absent |= {TLS: "plain TCP, on both sides", EPMD: f"not asked: port {entry.port} is given with the node's name"}
+    sheet.attempt(PHASES, seen, failed, absent)
+    if failed:
+        return
     try:
         await _call(node, entry, sheet)
     except ErlangError as error:
-        sheet.failed("remote call", error)
-        sheet.skip_rest("not tried after the failure of: remote call")
+        sheet.stopped("remote call", error)
 
 
 async def _call(node: Node, entry: NodeName, sheet: Sheet) -> None:
@@ -132,13 +121,19 @@ async def _ask(survey: Survey, deadline: float) -> Survey:
     return survey
 
 
-def _answer(sheet: Sheet, answer: NodeAnswer | None, silent: Unreachable) -> None:
-    if answer is None or not answer.running:
-        reason = not_running(answer.name) if answer else silent
+def _absence(survey: Survey, name: str) -> Unreachable | None:
+    """Why a node has no part in a report; None where it has."""
+    if answer := survey.answers.get(name):
+        return None if answer.running else not_running(name)
+    return survey.unreachable.get(name, Unreachable(name, f"node {name}: it did not answer in time"))
+
+
+def _answer(sheet: Sheet, survey: Survey, name: str) -> None:
+    if absence := _absence(survey, name):
         advice = "is the node overloaded, or not a MongooseIM? bridge.collect_timeout is its time"
-        sheet.failure("MongooseIM", reason.reason, reason.remedy or advice)
-        sheet.skip_rest("not tried after the failure of: MongooseIM")
+        sheet.stopped("MongooseIM", BridgeError(absence.reason, absence.remedy or advice))
         return
+    answer = survey.answers[name]
     version = answer.version or "custom"
     sheet.ok("MongooseIM", f"{version} on OTP {answer.otp_release}")
     numbers = tuple(int(part) for part in version.split(".") if part.isdigit())
@@ -163,30 +158,17 @@ def _answer(sheet: Sheet, answer: NodeAnswer | None, silent: Unreachable) -> Non
 
 def _members(sheet: Sheet, survey: Survey, entries: set[str]) -> None:
     """Everybody else whom an answering node sees."""
-    if not survey.answers:
+    answers = survey.answers
+    if not answers:
         sheet.skip_rest("no node can be asked who they are")
         return
-    _missing(sheet, survey.answers, survey.unreachable, entries)
-    others = max(answer.other_bridges for answer in survey.answers.values())
-    if others:
+    advice = "start it, or take it out of the cluster; reports are made without it"
+    others = sorted({name for answer in answers.values() for name in answer.members} - entries)
+    absences = (absence for name in others if (absence := _absence(survey, name)))
+    complaints = ((absence.reason, absence.remedy or advice) for absence in absences)
+    sheet.judged("members", f"{len(answers)} reached: {', '.join(sorted(answers)[:4])}", complaints)
+    if bridges := max(answer.other_bridges for answer in answers.values()):
         advice = "stop all but one, or let each report to a property of its own: everything is counted twice"
-        sheet.warning("other bridges", f"{others} other bridge{'s' if others > 1 else ''} in the cluster", advice)
+        sheet.warning("other bridges", f"{bridges} other bridge{'s' if bridges > 1 else ''} in the cluster", advice)
     else:
         sheet.ok("other bridges", "none")
-
-
-def _missing(
-    sheet: Sheet, answers: Mapping[str, NodeAnswer], silent: Mapping[str, Unreachable], entries: set[str]
-) -> None:
-    advice = "start it, or take it out of the cluster; reports are made without it"
-    well = True
-    for name in sorted({name for answer in answers.values() for name in answer.members} - entries):
-        if name in answers and answers[name].running:
-            continue
-        well = False
-        reason = (
-            not_running(name) if name in answers else silent.get(name, Unreachable(name, f"node {name}: {_SILENT}"))
-        )
-        sheet.warning("members", reason.reason, reason.remedy or advice)
-    if well:
-        sheet.ok("members", f"{len(answers)} reached: {', '.join(sorted(answers)[:4])}")

@@ -26,10 +26,8 @@ def examine_configuration(installation: Installation) -> Sheet:
         sheet.failed("configuration", error)
         sheet.skip_rest("the configuration cannot be read")
         return sheet
-    for doubt in installation.doubts:
-        sheet.warning("configuration", doubt.text, doubt.remedy)
-    loaded = installation.loaded
-    sheet.ok("configuration", str(loaded.file or "no file; defaults and environment only"))
+    file = str(installation.loaded.file or "no file; defaults and environment only")
+    sheet.judged("configuration", file, ((doubt.text, doubt.remedy) for doubt in installation.doubts))
     try:
         way = installation.access
     except ConfigError as error:

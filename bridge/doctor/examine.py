@@ -12,17 +12,16 @@ from bridge.doctor.steps import ENTRY, MEMBERS, ROUTE, STORAGE, Section, Sheet, 
 from bridge.doctor.storage import examine_storage
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Coroutine, Iterable, Mapping, Sequence, Set
 
     from bridge.app import Installation
+    from bridge.delivery.ga4 import Ga4Destination
     from bridge.doctor.steps import Result
     from bridge.mongooseim.facts import ClusterFacts
 
 TOTAL_SECONDS: Final = 25.0
 """For all steps together, whatever hangs."""
 STORAGE_SECONDS: Final = 8.0
-_ACCESS: Final = frozenset({"node names", "cookie file", "TLS files"})
-"""Steps of the configuration without which no node can be asked."""
 
 
 async def examine(installation: Installation, sheets: list[Sheet] | None = None) -> list[Result]:
@@ -33,41 +32,57 @@ async def examine(installation: Installation, sheets: list[Sheet] | None = None)
         sheets: gets the sheet of each subject in order, with its results as they are known.
     """
     sheets = [] if sheets is None else sheets
-    deadline = asyncio.get_running_loop().time() + TOTAL_SECONDS
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + TOTAL_SECONDS
+    facts: asyncio.Future[ClusterFacts | None] = loop.create_future()
     first = await asyncio.to_thread(examine_configuration, installation)
-    unusable = {result.step for result in first.results if result.state is State.FAILURE}
-    readable = "configuration" not in unusable
-    entries = list(map(str, installation.access.entries)) if readable and not unusable & _ACCESS else [""]
-    names = [one.name for one in installation.destinations] if readable and "destinations" not in unusable else []
-    nodes = [Sheet(Section.CLUSTER, ENTRY, entry) for entry in entries]
-    members, storage = Sheet(Section.CLUSTER, MEMBERS), Sheet(Section.DELIVERY, STORAGE)
-    routes = [Sheet(Section.DELIVERY, ROUTE, name) for name in names or [""]]
+    failed = {result.step for result in first.results if result.state is State.FAILURE}
+    unreadable, no_cluster, no_route = _obstacles(installation, failed)
+    entries = () if no_cluster else installation.access.entries
+    destinations = () if unreadable or "destinations" in failed else installation.destinations
+    nodes = _sheets(Section.CLUSTER, ENTRY, no_cluster, entries)
+    (members,) = _sheets(Section.CLUSTER, MEMBERS, no_cluster)
+    (storage,) = _sheets(Section.DELIVERY, STORAGE, unreadable)
+    routes = _sheets(Section.DELIVERY, ROUTE, no_route, [one.name for one in destinations])
     sheets += [first, *nodes, members, storage, *routes]
-    if readable:
-        facts: asyncio.Future[ClusterFacts | None] = asyncio.get_running_loop().create_future()
-        await asyncio.gather(
-            _cluster(installation, unusable, deadline, facts, (nodes, members)),
-            _storage(installation, storage),
-            _routes(installation, unusable, deadline, facts, routes),
-        )
-    for sheet in sheets:
-        sheet.skip_rest("the configuration cannot be read")
+    work: list[Coroutine[None, None, None]] = []
+    if not unreadable:
+        work.append(_storage(installation, storage))
+    if no_cluster:
+        facts.set_result(None)
+    else:
+        work.append(examine_cluster(installation, deadline - 2.0, facts, nodes, members))
+    if not no_route:
+        work.append(_routes(installation, deadline, facts, routes))
+    await asyncio.gather(*work)
     return [result for sheet in sheets for result in sheet.results]
 
 
-async def _cluster(
-    installation: Installation,
-    unusable: set[str],
-    deadline: float,
-    facts: asyncio.Future[ClusterFacts | None],
-    sheets: tuple[list[Sheet], Sheet],
-) -> None:
-    if unusable & _ACCESS:
-        facts.set_result(None)
-        for sheet in (*sheets[0], sheets[1]):
-            sheet.skip_rest("names, cookie or TLS of the configuration cannot be used")
-    else:
-        await examine_cluster(installation, deadline - 2.0, facts, *sheets)
+def _obstacles(installation: Installation, failed: Set[str]) -> tuple[str, str, str]:
+    """Why the machine's side, the cluster and the destinations cannot be tried; empty where they can."""
+    if "configuration" in failed:
+        reason = "the configuration cannot be read"
+        return reason, reason, reason
+    unusable = failed & {"node names", "cookie file", "TLS files"}
+    no_cluster = "names, cookie or TLS of the configuration cannot be used" if unusable else ""
+    no_route = ""
+    if "destinations" in failed:
+        no_route = "the destinations of the configuration cannot be used"
+    elif not installation.destinations:
+        no_route = "no destination is configured"
+    elif not installation.consent.given:
+        # Off means off: not even a look at the endpoint.
+        no_route = f"reporting is off: {installation.consent.reason}"
+    return "", no_cluster, no_route
+
+
+def _sheets(section: Section, steps: Mapping[str, str], obstacle: str, subjects: Iterable[object] = ()) -> list[Sheet]:
+    """A sheet for each subject, one at least; with an obstacle all of it is skipped."""
+    sheets = [Sheet(section, steps, str(subject)) for subject in subjects] or [Sheet(section, steps)]
+    for sheet in sheets:
+        if obstacle:
+            sheet.skip_rest(obstacle)
+    return sheets
 
 
 async def _storage(installation: Installation, sheet: Sheet) -> None:
@@ -80,35 +95,18 @@ async def _storage(installation: Installation, sheet: Sheet) -> None:
 
 async def _routes(
     installation: Installation,
-    unusable: set[str],
     deadline: float,
     facts: asyncio.Future[ClusterFacts | None],
-    sheets: list[Sheet],
+    sheets: Sequence[Sheet],
 ) -> None:
     """Every destination at the same time."""
-    reason = ""
-    if "destinations" in unusable:
-        reason = "the destinations of the configuration cannot be used"
-    elif not installation.destinations:
-        reason = "no destination is configured"
-    elif not installation.consent.given:
-        # Off means off: not even a look at the endpoint.
-        reason = f"reporting is off: {installation.consent.reason}"
-    if reason:
-        for sheet in sheets:
-            sheet.skip_rest(reason)
-        return
     async with installation.sender() as sender:
-        pairs = zip(installation.destinations, sheets, strict=True)
-        tries = (
-            _in_time(examine_route(installation, one, sender, facts, sheet), sheet, deadline) for one, sheet in pairs
-        )
-        await asyncio.gather(*tries)
 
+        async def try_one(destination: Ga4Destination, sheet: Sheet) -> None:
+            try:
+                async with asyncio.timeout_at(deadline):
+                    await examine_route(installation, destination, sender, facts, sheet)
+            except TimeoutError:
+                sheet.late(TOTAL_SECONDS)
 
-async def _in_time(work: Coroutine[None, None, None], sheet: Sheet, deadline: float) -> None:
-    try:
-        async with asyncio.timeout_at(deadline):
-            await work
-    except TimeoutError:
-        sheet.late(TOTAL_SECONDS)
+        await asyncio.gather(*map(try_one, installation.destinations, sheets))

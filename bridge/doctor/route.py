@@ -59,12 +59,11 @@ async def examine_route(
 ) -> None:
     """Try the way to one destination."""
     proxy = proxy_for(destination.endpoint, installation.settings.bridge.proxy, installation.environ)
-    seen: set[str] = set()
     answer: Answer | None = None
     failed: DeliveryError | None = None
     try:
         request = Request(Secret(f"{destination.peer}/"), destination.peer, HEADERS, b"", "HEAD")
-        answer = await sender.send(request, SEND_SECONDS, seen.add)
+        answer = await sender.send(request, SEND_SECONDS)
         if proxy and answer.status == PROXY_LOGIN:
             failed = SendError(destination.peer, PROXY_REFUSES, "407 Proxy Authentication Required")
     except DeliveryError as error:
@@ -79,19 +78,14 @@ async def examine_route(
         ANSWER: f"it answers (status {answer.status} to HEAD /)" if answer else "",
     }
     absent = {PROXY: "none is configured for this destination", TLS: "http, on this machine"}
-    for phase in PHASES:
-        if failed and phase == failed.phase:
-            sheet.failed(phase, failed)
-            sheet.skip_rest(f"not tried after the failure of: {phase}")
-            return
-        if phase == TLS and plain and not loopback(destination.endpoint):
+    if plain and not loopback(destination.endpoint):
+        del absent[TLS]
+        if not failed or failed.phase == ANSWER:
             advice = "give an https endpoint, unless the network is yours"
             sheet.warning(TLS, "http: the API secret and the reports travel unencrypted", advice)
-        elif words[phase]:
-            sheet.ok(phase, words[phase])
-        else:
-            sheet.skipped(phase, absent[phase])
-    assert answer
+    sheet.attempt(PHASES, words, failed, absent)
+    if not answer or failed:
+        return
     if answer.status >= 500:
         advice = "the endpoint, or a proxy before it, has a fault: reports wait"
         sheet.warning(ANSWER, f"it answers with status {answer.status}", advice)

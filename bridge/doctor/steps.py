@@ -11,7 +11,7 @@ from bridge.config.errors import ConfigError
 from bridge.errors import BridgeError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
 
 class State(StrEnum):
@@ -153,6 +153,38 @@ class Sheet:
             what = f"failed with {type(error).__name__}, which was not foreseen"
             self.failure(step, what, "please report this bug")
 
+    def judged(self, step: str, fine: str, complaints: Iterable[tuple[str, str]]) -> None:
+        """A warning for each complaint, which is what was seen and what to do; where there is none, all is fine."""
+        for found, advice in complaints:
+            self.warning(step, found, advice)
+        if not self._results[step]:
+            self.ok(step, fine)
+
+    def stopped(self, step: str, error: Exception) -> None:
+        """A step without which the rest cannot be tried."""
+        self.failed(step, error)
+        self.skip_rest(f"not tried after the failure of: {step}")
+
+    def attempt(
+        self, phases: Sequence[str], seen: Mapping[str, str], error: BridgeError | None, absent: Mapping[str, str]
+    ) -> None:
+        """One real attempt, whose phases are steps.
+
+        Args:
+            phases: all of them, in their order.
+            seen: what was seen of those that have succeeded.
+            error: what ended the attempt, in the phase that it names.
+            absent: why there is nothing to see of others; a phase that is in neither is left alone.
+        """
+        for phase in phases:
+            if error and phase == error.phase:
+                self.stopped(phase, error)
+                return
+            if seen.get(phase):
+                self.ok(phase, seen[phase])
+            elif phase in absent:
+                self.skipped(phase, absent[phase])
+
     def take(self, other: Sheet) -> None:
         """All results of another sheet of the same steps."""
         self._results = other._results
@@ -168,8 +200,7 @@ class Sheet:
         step = next((step for step, results in self._results.items() if not results), "")
         if step:
             advice = "something hangs there: a network, a disk or a name server"
-            self.failure(step, f"took more than {seconds:g} s", advice)
-            self.skip_rest(f"not tried after the failure of: {step}")
+            self.stopped(step, BridgeError(f"took more than {seconds:g} s", advice))
 
     def _add(self, step: str, state: State, found: str, advice: str = "") -> None:
         self._results[step].append(Result(self.section, self.subject, step, state, found, advice))

@@ -94,10 +94,7 @@ def _queue(sheet: Sheet, status: Status, bound: int) -> None:
     if waiting > bound // 2:
         beyond = "the oldest are given up beyond that: see why they wait"
         complaints.append((f"{waiting:,} batches wait, of at most {bound:,}", beyond))
-    for found, advice in complaints:
-        sheet.warning("queue", found, advice)
-    if not complaints:
-        sheet.ok("queue", f"whole; {waiting:,} batches wait")
+    sheet.judged("queue", f"whole; {waiting:,} batches wait", complaints)
 
 
 def _complaints(one: DestinationStatus, now: int) -> Iterator[tuple[str, str]]:

@@ -253,8 +253,8 @@ class Counting(Sender):
 
     answers = 0
 
-    async def send(self, request: Request, seconds: float, observe: Callable[[str], None] | None = None) -> Answer:
-        answer = await super().send(request, seconds, observe)
+    async def send(self, request: Request, seconds: float) -> Answer:
+        answer = await super().send(request, seconds)
         self.answers += 1
         return answer
 
