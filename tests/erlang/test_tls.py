@@ -270,6 +270,7 @@ def test_the_first_of_several_certificates_of_an_optfile_is_ours(tmp_path):
         "[A].",
         "[]. []. ",
         "#{}.",
+        "[{client, [{certfile, [$/, 99]}]}].",
         "[" * 2000 + "]" * 1999 + ".",
     ],
 )
