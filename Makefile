@@ -11,7 +11,7 @@ KILLS ?= 200
 RUNS ?= 1000
 WORKERS ?= 4
 
-.PHONY: help setup demo test lint fuzz crash guest soak bench screenshots man clean
+.PHONY: help setup demo test lint fuzz crash guest soak modules bench screenshots man clean
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 13
@@ -49,6 +49,9 @@ guest: setup ## Commands run again and again; nothing may be left in the nodes (
 
 soak: setup ## The service against failing nodes, EPMD and endpoint (SECONDS_OF_SOAK=n)
 	$(BIN)/python -m tests.service.soak --seconds $(SECONDS_OF_SOAK)
+
+modules: setup ## The modules of a checkout of MongooseIM against those that are known (MONGOOSEIM=path)
+	@$(BIN)/python -m tests.mongooseim.known_modules "$(MONGOOSEIM)"
 
 bench: setup ## Paired timings against named peers, as tables
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'

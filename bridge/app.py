@@ -169,9 +169,13 @@ class Installation:
         from bridge.mongooseim.collect import collect  # noqa: PLC0415 - see above
 
         async with self.node(named=named) as node:
-            own_name = str(self.access.own_name)
             return await collect(
-                node, self.access.entries, timeout=self.collect_timeout, own_name=own_name, silent=silent
+                node,
+                self.access.entries,
+                timeout=self.collect_timeout,
+                own_name=str(self.access.own_name),
+                also_known=self.settings.bridge.also_known,
+                silent=silent,
             )
 
     def state(self, *, look: bool = False) -> State:

@@ -54,7 +54,7 @@ def command(installation: Installation, ctx: click.Context, form: str, *, everyt
 async def _compare(installation: Installation) -> Sequence[Row]:
     entry, seconds = installation.access.entries[0], installation.collect_timeout
     async with installation.node() as node, Progress(lambda: str(entry)):
-        before = await ask(node, entry, timeout=seconds)
+        before = await ask(node, entry, timeout=seconds, also_known=installation.settings.bridge.also_known)
         own = await ask_own_report(node, entry, timeout=seconds)
         after = await ask(node, entry, timeout=seconds)
     if not before.running:

@@ -52,7 +52,7 @@ def _example() -> Iterator[str]:
 
 def toml(value: object) -> str:
     """A value as the file has it."""
-    if isinstance(value, tuple):
+    if isinstance(value, tuple | list):
         return f"[{', '.join(map(toml, value))}]"
     if isinstance(value, bool):
         return str(value).lower()

@@ -72,6 +72,8 @@ def readable_secrets(loaded: Loaded, environ: Mapping[str, str]) -> Iterator[tup
         for name, value in _sources(holder).items():
             if value and _readable(name, value, environ):
                 yield loaded.where(f"{key}.{name}"), f"{key}.{name}"
+    if (file := loaded.settings.bridge.google.credentials_file) and os.access(file, os.R_OK):
+        yield loaded.where("bridge.google.credentials_file"), "bridge.google.credentials_file"
 
 
 def _readable(name: str, value: object, environ: Mapping[str, str]) -> bool:

@@ -40,6 +40,7 @@ Region = Annotated[str, Meta(pattern="^[A-Z]{2}-[A-Z0-9]{1,3}$")]
 City = Annotated[str, Meta(min_length=1, max_length=100)]
 MeasurementId = Annotated[str, Meta(pattern="^G-[A-Z0-9]{4,20}$")]
 Nodes = Annotated[tuple[str, ...], Meta(min_length=1)]
+ModuleNames = tuple[Annotated[str, Meta(pattern="^[a-z][a-z0-9_]{0,99}$")], ...]
 PropertyId = Annotated[str, Meta(pattern="^[0-9]{4,20}$")]
 
 
@@ -167,6 +168,12 @@ class BridgeSection(Section, frozen=True):
     aggregate_modules: Annotated[
         bool, Doc("One event per distinct module with a host_types count, for large installations.")
     ] = False
+    start_jitter: Annotated[
+        FromNow, Doc("The first report comes up to this much later, always the same for one Client ID, in ms.")
+    ] = 0
+    also_known: Annotated[
+        ModuleNames, Doc("Modules to report by name though no known release has them.", ["mod_x"])
+    ] = ()
     deliver_timeout: Annotated[
         Milliseconds, Doc("How long `report` goes on trying before it leaves the rest queued, in ms.")
     ] = 20_000

@@ -53,7 +53,8 @@ async def examine_cluster(
         await asyncio.gather(*(_reach(node, entry, sheet) for entry, sheet in entries))
         well = [entry for entry, sheet in entries if not sheet.has_failed]
         seconds = min(SURVEY_SECONDS, installation.collect_timeout)
-        survey = await _ask(Survey(node, well, seconds, str(installation.access.own_name)), deadline)
+        own_name, also_known = str(installation.access.own_name), installation.settings.bridge.also_known
+        survey = await _ask(Survey(node, well, seconds, own_name=own_name, also_known=also_known), deadline)
         if serving := [answer for answer in survey.answers.values() if answer.running]:
             facts.set_result(merge(serving))
         for entry, sheet in entries:

@@ -15,7 +15,7 @@ from bridge.mongooseim.facts import STANZA_TYPES, Incarnation, Module, StanzaTot
 from bridge.mongooseim.probes import PROBES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from bridge.erlang.terms import Term
 
@@ -65,12 +65,13 @@ class NodeAnswer:
     """Facts that failed, as "fact: class tag"."""
 
 
-def read_answer(answers: Term, peer: str) -> NodeAnswer:
+def read_answer(answers: Term, peer: str, also_known: Collection[str] = ()) -> NodeAnswer:
     """Read what a node gave for `probes.call_arguments()`.
 
     Args:
         answers: the result of the call.
         peer: the node, for the message.
+        also_known: modules that the operator lets pass by name, beside those of the wall.
 
     Raises:
         BadAnswer: it is not what the frame gives.
@@ -111,7 +112,7 @@ def read_answer(answers: Term, peer: str) -> NodeAnswer:
         components=fact("components", wall.count),
         host_count=fact("host_count", wall.count),
         domain_count=fact("domain_count", wall.count),
-        modules=fact("modules", _modules),
+        modules=fact("modules", lambda value: _modules(value, also_known)),
         http_handlers=fact("http_handlers", lambda value: _known("handler", value)),
         transports=fact("c2s_transports", lambda value: _known("transport", value)),
         tls_options=fact("c2s_tls", _tls_options),
@@ -129,7 +130,7 @@ def _known(words: str, names: Term) -> frozenset[str]:
     return frozenset(filter(None, (wall.known(words, name) for name in names)))
 
 
-def _modules(answer: Term) -> Modules:
+def _modules(answer: Term, also_known: Collection[str]) -> Modules:
     groups, custom = answer
     by_host_type: dict[int, frozenset[Module]] = {}
     for loaded, metrics, host_types in groups:
@@ -139,7 +140,7 @@ def _modules(answer: Term) -> Modules:
             Module(
                 name, **{str(key): wall.word(key, value) for key, value in options.get(name, []) if key in wall.OPTIONS}
             )
-            for name in _known("module", loaded)
+            for name in filter(None, (wall.module(name, also_known) for name in loaded))
         )
         by_host_type.update(dict.fromkeys(map(int, host_types), modules))
     return Modules(by_host_type, frozenset(map(int, custom)))

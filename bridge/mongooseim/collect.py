@@ -26,6 +26,7 @@ async def collect(
     *,
     timeout: float,  # noqa: ASYNC109
     own_name: str = "",
+    also_known: Sequence[str] = (),
     silent: set[str] | None = None,
 ) -> ClusterFacts:
     """The facts of the cluster behind the entry nodes.
@@ -38,12 +39,13 @@ async def collect(
         entries: where to enter; a port given there is taken for the members found through it as well.
         timeout: seconds for each node to be connected and to answer.
         own_name: the node of this bridge's service, which is not another bridge.
+        also_known: modules that the operator lets pass by name, beside those of the wall.
         silent: holds the names of the nodes that have not answered yet, while they are asked.
 
     Raises:
         NoNodeAnswered: none has a running MongooseIM, or none could be asked.
     """
-    survey = Survey(node, entries, timeout, own_name, silent)
+    survey = Survey(node, entries, timeout, own_name=own_name, also_known=also_known, silent=silent)
     try:
         await survey.complete()
     finally:
@@ -69,7 +71,9 @@ class Survey:
         node: Node,
         entries: Sequence[NodeName],
         timeout: float,
+        *,
         own_name: str = "",
+        also_known: Sequence[str] = (),
         silent: set[str] | None = None,
     ) -> None:
         """Begin to ask; the arguments are those of `collect`."""
@@ -79,6 +83,7 @@ class Survey:
         self._node = node
         self._timeout = timeout
         self._own_name = own_name
+        self._also_known = also_known
         self._port = port_of_members(entries)
         self._asked: set[str] = set()
         self._waiting: set[asyncio.Task[NodeAnswer | Unreachable]] = set()
@@ -116,22 +121,31 @@ class Survey:
 
     async def _answer(self, peer: NodeName) -> NodeAnswer | Unreachable:
         try:
-            return await ask(self._node, peer, timeout=self._timeout, own_name=self._own_name)
+            return await ask(
+                self._node, peer, timeout=self._timeout, own_name=self._own_name, also_known=self._also_known
+            )
         except (ErlangError, BadAnswer) as error:
             return Unreachable(str(peer), error.what, error.remedy)
         finally:
             self._silent.discard(str(peer))
 
 
-async def ask(node: Node, peer: NodeName, *, timeout: float, own_name: str = "") -> NodeAnswer:  # noqa: ASYNC109
+async def ask(
+    node: Node,
+    peer: NodeName,
+    *,
+    timeout: float,  # noqa: ASYNC109
+    own_name: str = "",
+    also_known: Sequence[str] = (),
+) -> NodeAnswer:
     """Ask one node; the arguments are those of `collect`.
 
     Raises:
         ErlangError: the node could not be asked.
         BadAnswer: it answered something else.
     """
-    arguments = probes.call_arguments(timeout, own_name)
-    return read_answer(await node.call(peer, "erl_eval", "expr", arguments, timeout=timeout), str(peer))
+    arguments = probes.call_arguments(timeout, own_name, also_known)
+    return read_answer(await node.call(peer, "erl_eval", "expr", arguments, timeout=timeout), str(peer), also_known)
 
 
 def not_running(node: str) -> Unreachable:

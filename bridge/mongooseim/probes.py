@@ -18,6 +18,8 @@ from bridge.mongooseim.facts import STANZA_TYPES
 from bridge.mongooseim.wall import OPTIONS, WORDS
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from bridge.erlang.terms import Term
 
 PROBES: Final = tuple(
@@ -52,15 +54,20 @@ def text() -> str:
     return _text(f'8000, "", #{{\n{lists}\n}}')
 
 
-def call_arguments(timeout: float, own_name: str = "", *, own_report: bool = False) -> tuple[Term, ...]:
+def call_arguments(
+    timeout: float, own_name: str = "", also_known: Collection[str] = (), *, own_report: bool = False
+) -> tuple[Term, ...]:
     """The arguments of `erl_eval:expr/5` that evaluate `text()` in the node; it gives the answers and no bindings.
 
     Args:
         timeout: seconds for the whole call; the probes have less.
         own_name: the node of this bridge's service, which is not another bridge.
+        also_known: modules that the operator lets pass by name, beside those of the wall.
         own_report: ask for MongooseIM's own report, and for nothing else.
     """
-    lists = {"word": OWN_WORDS, "failure": WORDS["failure"]} if own_report else WORDS
+    lists = {**WORDS, "module": WORDS["module"].union(also_known)}
+    if own_report:
+        lists = {"word": OWN_WORDS, "failure": WORDS["failure"]}
     given = [
         (Atom("Limit"), int(timeout * 1000 * _PART_OF_TIME)),
         (Atom("OwnName"), list(own_name.encode("ascii"))),

@@ -20,11 +20,13 @@ from typing import TYPE_CHECKING, Final
 from bridge.erlang.terms import Atom
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from bridge.erlang.terms import Term
 
 CUSTOM: Final = "custom"
+NEWEST: Final = "6.8.0"
+"""The newest release that the lists know."""
 
 MODULES: Final = frozenset(
     """
@@ -95,6 +97,12 @@ def known(words: str, term: Term) -> str | None:
     return name if name in WORDS[words] else None
 
 
+def module(term: Term, also_known: Collection[str]) -> str | None:
+    """The name of a module, if it is one of MongooseIM's or the operator lets it pass; None for any other term."""
+    name = text(term)
+    return name if name in MODULES or name in also_known else None
+
+
 def word(words: str, term: Term) -> str:
     """The name, if it is in the list of `WORDS` that is called so; "custom" for any other term."""
     return known(words, term) or CUSTOM
@@ -109,6 +117,15 @@ def version(term: Term) -> str:
     """A release number; what a custom build adds to it is cut off, and anything else is "custom"."""
     match = _VERSION.match(text(term) or "")
     return match[1] if match else CUSTOM
+
+
+def is_newer(release: str | None) -> bool:
+    """Whether a release number that has passed `version` is of a release that these lists do not know."""
+    return _VERSION.fullmatch(release or "") is not None and _numbers(str(release)) > _numbers(NEWEST)
+
+
+def _numbers(release: str) -> tuple[int, ...]:
+    return tuple(map(int, release.split(".")))
 
 
 def cluster_id(term: Term) -> str | None:

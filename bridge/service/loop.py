@@ -16,7 +16,7 @@ from bridge.errors import BridgeError
 from bridge.log import Line
 from bridge.mongooseim.errors import NoNodeAnswered
 from bridge.service.reporting import make_report
-from bridge.service.schedule import Schedule
+from bridge.service.schedule import Schedule, jitter
 from bridge.state.errors import StateError
 from bridge.state.status import ServiceStatus
 from bridge.times import MICROSECONDS
@@ -46,6 +46,7 @@ _CONDITIONS: Final = {
     "fact_failed": ("fact_no_longer_failing", "fact"),
     "own_reporter_on": ("own_reporter_off", ""),
     "second_bridge": ("no_second_bridge", ""),
+    "unknown_modules": ("no_unknown_modules", ""),
     "too_many_events": ("events_within_the_limit", ""),
 }
 """The notes of a report that last as conditions: the event that ends each, and the field that says whom it is about."""
@@ -105,8 +106,11 @@ class ReportLoop:
         self._conditions = conditions
         self._enter = enter
         self._ended = ended
-        self._start = self._loop.time()
-        service = installation.settings.service
+        service, longest = installation.settings.service, installation.settings.bridge.start_jitter / 1000
+        late = jitter(state.client_id(), longest) if longest else 0.0
+        self.first_report_in = late + service.initial_report / 1000
+        """Seconds from the start; a thousand bridges that start together need not report together."""
+        self._start = self._loop.time() + late
         self._schedule = Schedule.of(service, self._start)
         self._due = self._schedule.first
         self._retry_at = math.inf
@@ -118,7 +122,7 @@ class ReportLoop:
         now, consent = state.clock.wall(), installation.consent
         self.status = ServiceStatus(__version__, now, now, self._schedule.period, consent.reason, consent.notice)
         """What there is to show of the service; kept in the state file with every change."""
-        self.alive_until = self._start + SLACK
+        self.alive_until = self._loop.time() + SLACK
         """By when the loop will have come round again, in the event loop's time; later than that it is stuck."""
 
     def request(self) -> asyncio.Future[Made]:
@@ -224,7 +228,8 @@ class ReportLoop:
         installation = self._installation
         try:
             async with asyncio.timeout(seconds) as limit:
-                collect = partial(self._membership.ask, installation.collect_timeout)
+                also_known = installation.settings.bridge.also_known
+                collect = partial(self._membership.ask, installation.collect_timeout, also_known)
                 return await make_report(collect, self._state, installation)
         except TimeoutError as error:
             if not limit.expired():

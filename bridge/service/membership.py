@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from functools import partial
 from typing import TYPE_CHECKING, Final, TypeGuard
 
 from bridge.config.access import SERVICE_NAME
@@ -15,7 +16,7 @@ from bridge.mongooseim.collect import collect, port_of_members
 from bridge.mongooseim.errors import NoNodeAnswered
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from bridge.app import Installation
     from bridge.conditions import Conditions
@@ -58,11 +59,12 @@ class Membership:
         if self._joining is None or self._joining.done():
             self._joining = asyncio.get_running_loop().create_task(self._join(), name="join the cluster")
 
-    async def ask(self, timeout: float) -> ClusterFacts:  # noqa: ASYNC109
+    async def ask(self, timeout: float, also_known: Sequence[str] = ()) -> ClusterFacts:  # noqa: ASYNC109
         """The facts of the cluster, by the configured entry nodes or, where none of them answers, by those seen last.
 
         Args:
             timeout: seconds for each node.
+            also_known: modules that the operator lets pass by name.
 
         Raises:
             NoNodeAnswered: not one node could be asked.
@@ -70,13 +72,13 @@ class Membership:
         node = self._named()
         node.forget([*map(str, self.access.entries), *self._members])
         try:
-            facts = await self._collect(node, timeout)
+            facts = await self._collect(node, timeout, also_known)
         except NoNodeAnswered:
             if not node.name_taken:
                 raise
             # The other bridge of our name has the connections; names that the nodes lend are nobody's.
             async with self._installation.node(named=False) as lent:
-                facts = await self._collect(lent, timeout)
+                facts = await self._collect(lent, timeout, also_known)
         self._members = tuple(member.name for member in facts.nodes)
         self.join()
         return facts
@@ -90,14 +92,14 @@ class Membership:
         if node:
             await node.close()
 
-    async def _collect(self, node: Node, timeout: float) -> ClusterFacts:  # noqa: ASYNC109
-        own_name = str(self.access.own_name)
+    async def _collect(self, node: Node, timeout: float, also_known: Sequence[str]) -> ClusterFacts:  # noqa: ASYNC109
+        ask = partial(collect, node, timeout=timeout, own_name=str(self.access.own_name), also_known=also_known)
         try:
-            return await collect(node, self.access.entries, timeout=timeout, own_name=own_name)
+            return await ask(self.access.entries)
         except NoNodeAnswered:
             if not self._others():
                 raise
-            return await collect(node, self._wanted(), timeout=timeout, own_name=own_name)
+            return await ask(self._wanted())
 
     def _others(self) -> list[NodeName]:
         """The members of the last report that are not entry nodes."""

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bridge.log import Line
+from bridge.mongooseim import wall
 from bridge.report import json_log
 from bridge.report.events import events
 from bridge.report.model import Note, Report
@@ -145,6 +146,20 @@ def _notes(facts: ClusterFacts, number: int, settings: Settings) -> Iterator[Not
     if facts.other_bridges:
         others = f"{facts.other_bridges} other bridge{'s' if facts.other_bridges > 1 else ''}"
         yield Note("second_bridge", "", f"{others} in the cluster, so everything is counted twice", "stop all but one")
+    newer = sorted({node.version for node in facts.nodes if node.version and wall.is_newer(node.version)})
+    if newer and facts.custom_module_count:
+        unknown = (
+            "1 unknown module" if facts.custom_module_count == 1 else f"{facts.custom_module_count} unknown modules"
+        )
+        yield Note(
+            "unknown_modules",
+            "",
+            f"{unknown} on a release newer than this bridge knows ({', '.join(newer)}, known up to {wall.NEWEST})",
+            "they are counted as custom: upgrade the bridge, or name those that are MongooseIM's in bridge.also_known",
+        )
+    used = {module.name for group in facts.modules for module in group.modules}
+    if named := sorted(used.intersection(settings.bridge.also_known)):
+        yield Note("also_known", "", f"reported by name because of bridge.also_known: {', '.join(named)}")
     events_per_day = number * _DAY / settings.service.periodic_report
     if events_per_day > _EVENTS_PER_DAY:
         yield Note(

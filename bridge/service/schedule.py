@@ -8,9 +8,15 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
+from zlib import crc32
 
 if TYPE_CHECKING:
     from bridge.config.model import ServiceSection
+
+
+def jitter(client_id: str, longest: float) -> float:
+    """A part of `longest` (seconds) that is always the same for one installation and evenly spread over many."""
+    return crc32(client_id.encode()) / 2**32 * longest
 
 
 @dataclass(frozen=True, slots=True)

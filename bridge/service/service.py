@@ -190,10 +190,10 @@ class Service:
         return await preview_report(partial(self._installation.ask_cluster, named=False), self._installation)
 
     def _log_start(self) -> None:
-        role, settings = self._installation.role, self._installation.settings
+        settings = self._installation.settings
         more: dict[str, object] = {}
-        if role.collects:
-            more["first_report_in"] = f"{settings.service.initial_report / 1000:g}s"
+        if isinstance(self._reports, ReportLoop):
+            more["first_report_in"] = f"{self._reports.first_report_in:g}s"
             more["then_every"] = f"{settings.service.periodic_report / 1000:g}s"
         if not settings.bridge.health.port:
             more["page"] = "none, bridge.health.port is not set"
@@ -201,7 +201,7 @@ class Service:
             Line(
                 "service_started",
                 version=__version__,
-                mode=role.value,
+                mode=self._installation.role.value,
                 reason=self._installation.consent.reason,
                 destinations=self._destinations() or "none, JSON log only",
                 **more,

@@ -16,11 +16,12 @@ from bridge.config.model import BridgeSection, Services, ServiceSection, Setting
 from bridge.mongooseim.errors import NoNodeAnswered
 from bridge.mongooseim.facts import ClusterFacts, NodeFacts, Unreachable
 from bridge.service.loop import ReportLoop
+from bridge.service.schedule import jitter
 from bridge.state.state import State
 from tests.service.virtual_time import virtual
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Sequence
     from pathlib import Path
 
     from bridge.service.reporting import Made
@@ -54,7 +55,7 @@ class Cluster:
     async def leave(self) -> None:
         pass
 
-    async def ask(self, timeout: float) -> ClusterFacts:  # noqa: ASYNC109 - as the real one
+    async def ask(self, timeout: float, also_known: Sequence[str]) -> ClusterFacts:  # noqa: ASYNC109 - as the real one
         now = asyncio.get_running_loop().time()
         self.asked.append(now - START)
         self.under_way += 1
@@ -86,20 +87,22 @@ class Rig:
         await asyncio.sleep(START + moment - asyncio.get_running_loop().time())
 
 
-def installed(directory: Path, service: ServiceSection) -> Installation:
+def installed(directory: Path, service: ServiceSection, start_jitter: int = 0) -> Installation:
     """An installation with these settings, whose cluster is never reached."""
     installation = Installation(None, {}, {})
     installation.__dict__["loaded"] = Loaded(
-        Settings(Services(service), BridgeSection(log_dir=str(directory / "log"))), {}
+        Settings(Services(service), BridgeSection(log_dir=str(directory / "log"), start_jitter=start_jitter)), {}
     )
     installation.__dict__["access"] = None
     return installation
 
 
 @asynccontextmanager
-async def rig(directory: Path, cluster: Cluster | None = None, service: ServiceSection = SERVICE) -> AsyncIterator[Rig]:
+async def rig(
+    directory: Path, cluster: Cluster | None = None, service: ServiceSection = SERVICE, start_jitter: int = 0
+) -> AsyncIterator[Rig]:
     cluster = cluster or Cluster()
-    installation = installed(directory, service)
+    installation = installed(directory, service, start_jitter)
     with State.open(directory / "state") as store:
         made: list[Made] = []
 
@@ -129,6 +132,17 @@ async def test_reports_are_made_in_the_rhythm_of_the_configuration(tmp_path: Pat
         assert it.cluster.asked == [60, 660, 1260, 1860]
         assert [made.id for made in it.made] == [1, 2, 3, 4]
         assert (it.state.reports, it.state.failures) == (4, 0)
+
+
+@virtual
+async def test_the_client_id_puts_the_whole_rhythm_off_by_its_own_part_of_the_jitter(tmp_path: Path) -> None:
+    for _ in ("once", "after a restart"):
+        async with rig(tmp_path, start_jitter=300_000) as it:
+            began, late = it.loop.first_report_in - 60, jitter(it.store.client_id(), 300)
+            assert began == pytest.approx(late)
+            now = asyncio.get_running_loop().time() - START
+            await it.until(now + 60 + 300 + 600)
+            assert it.cluster.asked == pytest.approx([now + 60 + late, now + 660 + late])
 
 
 @virtual

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import islice
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from bridge.backoff import backoff
 from bridge.config.model import ServiceSection
-from bridge.service.schedule import Schedule
+from bridge.service.schedule import Schedule, jitter
 
 SERVICE = ServiceSection(initial_report=300_000, periodic_report=10_800_000)
 START = 1_000.0
@@ -27,6 +28,14 @@ def test_a_late_report_does_not_shift_the_rhythm() -> None:
     schedule = Schedule(10.0, 5.0)
     assert schedule.after(12.5) == 15.0
     assert schedule.after(14.999) == 15.0
+
+
+def test_a_fleet_is_spread_evenly_over_the_jitter() -> None:
+    late = [jitter(f"{number}.{number * 7}", 100.0) for number in range(1_000)]
+    assert all(0 <= each < 100 for each in late)
+    tenths = Counter(int(each // 10) for each in late)
+    assert len(tenths) == 10
+    assert max(tenths.values()) < 150
 
 
 def test_what_was_missed_is_skipped_and_counted() -> None:
