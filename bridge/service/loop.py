@@ -56,29 +56,6 @@ class ReportCutError(BridgeError):
     """A report took longer than any may; it was given up and is made again."""
 
 
-class NoReports:
-    """In place of the loop that reports, where another process collects: it waits for the end."""
-
-    alive_until = math.inf
-
-    def __init__(self) -> None:
-        self._stopped = asyncio.Event()
-
-    def request(self) -> None:
-        """There is nobody here to make one."""
-
-    def stop(self) -> None:
-        """End."""
-        self._stopped.set()
-
-    def reload(self, installation: Installation) -> None:
-        """Nothing here depends on it."""
-
-    async def run(self) -> None:
-        """Wait until stopped."""
-        await self._stopped.wait()
-
-
 class ReportLoop:
     """Makes every report of the service, one at a time."""
 
@@ -118,7 +95,6 @@ class ReportLoop:
         self._wanted: asyncio.Future[Made] | None = None
         self._woken = asyncio.Event()
         self._stopped = asyncio.Event()
-        self._membership = enter(installation)
         now, consent = state.clock.wall(), installation.consent
         self.status = ServiceStatus(__version__, now, now, self._schedule.period, consent.reason, consent.notice)
         """What there is to show of the service; kept in the state file with every change."""
@@ -157,6 +133,7 @@ class ReportLoop:
 
     async def run(self) -> None:
         """Report until stopped."""
+        self._membership = self._enter(self._installation)
         try:
             while not self._stopped.is_set():
                 self._keep_status()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, nullcontext, suppress
+from contextlib import AsyncExitStack, suppress
 from enum import Enum
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -17,15 +17,13 @@ from bridge.config.consent import notice, require
 from bridge.errors import BridgeError
 from bridge.log import Line
 from bridge.service.deliveries import Deliveries
-from bridge.service.loop import NoReports, ReportLoop
+from bridge.service.loop import ReportLoop
 from bridge.service.membership import Membership
 from bridge.service.reporting import preview_report
 from bridge.service.signals import handled
 from bridge.service.triggers import Triggers
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Coroutine, Iterator
-
     from bridge.app import Installation
     from bridge.config.access import Access
     from bridge.delivery.sender import Sender
@@ -58,7 +56,6 @@ class Service:
     _state: State
     _sender: Sender
     _deliveries: Deliveries
-    _reports: ReportLoop | NoReports
 
     def __init__(self, installation: Installation, notifier: Notifier) -> None:
         """Prepare; nothing is opened before `run`.
@@ -70,9 +67,9 @@ class Service:
         self._installation = installation
         self._notifier = notifier
         self._orders: asyncio.Queue[_Order] = asyncio.Queue()
-        self._at_once = asyncio.Event()
-        self._stopping = False
         self._conditions = Conditions()
+        self._reports: ReportLoop | None = None
+        """None where another process collects."""
 
     async def run(self) -> None:
         """Report until told to stop; then finish or queue what is under way.
@@ -82,97 +79,88 @@ class Service:
             StateBusy: another service has the state directory.
             BridgeError: the state directory or the health listener cannot be used.
         """
-        require(self._installation.consent)
-        self._sender = self._installation.sender()
-        with self._installation.state() as self._state:
-            collects = self._installation.role.collects
-            async with self._state.serving() if collects else nullcontext():
-                self._deliveries = Deliveries(self._state, self._conditions)
-                self._reports = self._report_loop() if collects else NoReports()
-                with self._signals():
-                    try:
-                        await self._work()
-                    finally:
-                        await self._deliveries.end(0.0)
-                        with suppress(TimeoutError):
-                            async with asyncio.timeout(1.0):
-                                await self._sender.close()
+        installation = self._installation
+        require(installation.consent)
+        self._sender = installation.sender()
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(self._close_sender)
+            self._state = stack.enter_context(installation.state())
+            if installation.role.collects:
+                await stack.enter_async_context(self._state.serving())
+                self._reports = ReportLoop(
+                    installation, self._state, self._conditions, enter=self._enter, ended=self._ended
+                )
+            self._deliveries = Deliveries(self._state, self._conditions)
+            stack.push_async_callback(self._deliveries.end, 0.0)
+            loop = asyncio.get_running_loop()
+            stack.enter_context(handled(loop, report=self._report_now, reload=self._reload_soon, stop=self._stop_soon))
+            await self._deliveries.configure(installation, self._sender)
+            self._log_start()
+            if installation.settings.bridge.health.port is not None:
+                from bridge.health.server import HealthListener  # noqa: PLC0415 - off by default, and slow to import
+
+                preview = self._preview if installation.role.collects else None
+                listener = HealthListener(installation, self._state, self._stuck, preview)
+                await stack.enter_async_context(listener)
+                log.info(Line("health_listening", page=listener.address))
+            try:
+                await self._work()
+            except BaseExceptionGroup as errors:
+                raise errors.exceptions[0] from errors
         log.info(Line("service_stopped"))
 
     async def _work(self) -> None:
         """Everything between start and stop."""
-        await self._deliveries.configure(self._installation, self._sender)
-        self._log_start()
-        async with AsyncExitStack() as stack:
-            if self._installation.settings.bridge.health.port is not None:
-                from bridge.health.server import HealthListener  # noqa: PLC0415 - off by default, and slow to import
-
-                preview = self._preview if self._installation.role.collects else None
-                listener = HealthListener(self._installation, self._state, self._stuck, preview)
-                await stack.enter_async_context(listener)
-                log.info(Line("health_listening", page=listener.address))
-            reporting = await stack.enter_async_context(_running(self._reports.run()))
-            await stack.enter_async_context(_running(self._notifier.watch(self._stuck)))
-            reporting.add_done_callback(lambda _: self._orders.put_nowait(_Order.STOP))
+        async with asyncio.TaskGroup() as group:
+            watching = group.create_task(self._notifier.watch(self._stuck))
+            reporting = group.create_task(self._reports.run()) if self._reports else None
             self._notifier.ready("started")
             while await self._orders.get() is _Order.RELOAD:
                 await self._reload()
             self._notifier.stopping()
-            await self._finish(reporting)
+            finishing = group.create_task(self._finish(reporting))
+            while await self._orders.get() is _Order.RELOAD:
+                pass  # only a second order to stop cuts short what is under way
+            for task in (watching, reporting, finishing):
+                if task:
+                    task.cancel()
 
-    async def _finish(self, reporting: asyncio.Task[object]) -> None:
-        """Finish what is under way, or leave it in the queue; a second signal cuts both short."""
-        self._reports.stop()
-        await self._at_most(reporting, FINISH_SECONDS)
-        if reporting.done() and not reporting.cancelled() and (error := reporting.exception()):
-            raise error
-        async with _running(self._deliveries.end(FLUSH_SECONDS)) as flush:
-            await self._at_most(flush, FLUSH_SECONDS + 1)
+    async def _finish(self, reporting: asyncio.Task[None] | None) -> None:
+        """Finish what is under way, or leave it in the queue."""
+        if self._reports and reporting:
+            self._reports.stop()
+            await asyncio.wait({reporting}, timeout=FINISH_SECONDS)
+            reporting.cancel()
+        await self._deliveries.end(FLUSH_SECONDS)
+        self._orders.put_nowait(_Order.STOP)
 
-    async def _at_most(self, task: asyncio.Task[object], seconds: float) -> None:
-        async with _running(self._at_once.wait()) as at_once:
-            await asyncio.wait({task, at_once}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-            if not task.done():
-                task.cancel()
-                await asyncio.wait({task})
+    async def _close_sender(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(1.0):
+                await self._sender.close()
 
     # signals
 
-    @contextmanager
-    def _signals(self) -> Iterator[None]:
-        loop = asyncio.get_running_loop()
-        with handled(loop, report=self._report_now, reload=self._reload_soon, stop=self._stop_soon):
-            yield
-
     def _report_now(self) -> None:
         log.debug(Line("report_wanted", by="SIGUSR1"))
-        self._reports.request()
+        if self._reports:
+            self._reports.request()
 
     def _reload_soon(self) -> None:
         if self._orders.empty():
             self._orders.put_nowait(_Order.RELOAD)
 
     def _stop_soon(self) -> None:
-        if self._stopping:
-            self._at_once.set()
-        self._stopping = True
         self._orders.put_nowait(_Order.STOP)
 
     # what the parts ask for, and what they end with
 
-    def _report_loop(self) -> ReportLoop:
-        return ReportLoop(self._installation, self._state, self._conditions, enter=self._enter, ended=self._ended)
-
     def _enter(self, installation: Installation) -> Membership:
-        triggers = Triggers(self._reports_request, self._state)
-        return Membership(installation, triggers.answer, self._conditions)
-
-    def _reports_request(self) -> asyncio.Future[Made]:
-        assert isinstance(self._reports, ReportLoop)
-        return self._reports.request()
+        assert self._reports
+        return Membership(installation, Triggers(self._reports.request, self._state).answer, self._conditions)
 
     def _ended(self, end: Made | Exception) -> None:
-        assert isinstance(self._reports, ReportLoop)
+        assert self._reports
         status = self._reports.status
         if isinstance(end, Exception):
             self._notifier.status(f"attempt {status.failures} to report failed: {status.error}")
@@ -182,7 +170,7 @@ class Service:
 
     def _stuck(self) -> str | None:
         """Why the service is stuck; None while its loop comes round in time."""
-        late = asyncio.get_running_loop().time() - self._reports.alive_until
+        late = asyncio.get_running_loop().time() - self._reports.alive_until if self._reports else 0.0
         return f"the reporting loop is stuck: {late:.0f} s later than it should have come round" if late > 0 else None
 
     async def _preview(self) -> Report:
@@ -240,7 +228,8 @@ class Service:
             self._installation = new
             if "report" in changed:
                 self._log_notice()
-            self._reports.reload(new)
+            if self._reports:
+                self._reports.reload(new)
             old, self._sender = self._sender, sender
             await self._deliveries.configure(new, sender)
             if old is not sender:
@@ -277,14 +266,3 @@ def _parts_of_access(old: Access, new: Access) -> dict[str, tuple[object, object
         "bridge.tls": ((old.tls, old.tls_files), (new.tls, new.tls_files)),
         "bridge.nodes": (old.entries, new.entries),
     }
-
-
-@asynccontextmanager
-async def _running(work: Coroutine[None, None, object]) -> AsyncIterator[asyncio.Task[object]]:
-    """Something that goes on in the background for as long as the block does."""
-    task = asyncio.get_running_loop().create_task(work)
-    try:
-        yield task
-    finally:
-        task.cancel()
-        await asyncio.wait({task})
