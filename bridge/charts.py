@@ -112,7 +112,7 @@ def legend(kinds: Iterable[str]) -> str:
 
 
 def bars(title: str, rows: Mapping[str, Mapping[str, int]], unit: str) -> str:
-    """A table with a bar in each row, made of named parts, and before it how many rows have which part.
+    """A table with a bar in each row, made of named parts; before it, if there are several, how many rows have each.
 
     Args:
         title: the table's caption, for screen readers.
@@ -133,11 +133,12 @@ def bars(title: str, rows: Mapping[str, Mapping[str, int]], unit: str) -> str:
             width = 100 * length / longest
             drawn += f'<rect class="{colours[part]}" x="{left:.4g}" width="{max(0.0, width - 0.8):.4g}" height="10"/>'
             left += width
-        told = ", ".join(f"{part} {length:,}" for part, length in parts.items())
+        told = ", ".join(f"{part} {length:,}".lstrip() for part, length in parts.items())
         svg = f'<svg viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true">{drawn}</svg>'
         body.append(f'<tr><th scope="row">{escape(name)}</th><td>{svg}</td><td>{escape(told)}</td></tr>')
+    legend_of_parts = f'<p class="legend">{keys}</p>' if len(times) > 1 else ""
     return (
-        f'<p class="legend">{keys}</p><table class="bars"><caption class="unseen">{escape(title)}</caption>'
+        f'{legend_of_parts}<table class="bars"><caption class="unseen">{escape(title)}</caption>'
         f"<tbody>{''.join(body)}</tbody></table>"
     )
 

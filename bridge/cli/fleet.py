@@ -16,6 +16,7 @@ import click
 from bridge.cli.command import Choice, Group, UsageError
 from bridge.cli.context import format_option
 from bridge.cli.table import table
+from bridge.fleet.page import page
 from bridge.fleet.questions import FleetError, questions, statement
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def _asking(function: _Function) -> _Function:
 
 @command.command(name="ask")
 @_asking
-@format_option("table", "json", "csv")
+@format_option("table", "json", "csv", "html")
 def ask(names: Sequence[str], k: int, form: str, **where: Any) -> None:
     """Answer questions, or `all` of them, from an export or from files of many bridges."""
     asked = _asked(names)
@@ -149,4 +150,4 @@ def _as_csv(answers: Sequence[Answer], _fleet: Fleet, _k: int) -> str:
     return file.getvalue()
 
 
-_FORMS: Final = {"table": _as_table, "json": _as_json, "csv": _as_csv}
+_FORMS: Final = {"table": _as_table, "json": _as_json, "csv": _as_csv, "html": page}

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import subprocess
 from datetime import date
 from pathlib import Path
@@ -51,7 +52,7 @@ def test_without_a_question_they_are_listed() -> None:
 
 
 def test_each_form_has_the_same_answer(folder: Path) -> None:
-    table, as_json, as_csv = (run("backends", "--from", folder, "--format", form).stdout for form in FORMS)
+    table, as_json, as_csv, page = (run("backends", "--from", folder, "--format", form).stdout for form in FORMS)
 
     assert ["mod_mam", "rdbms", "8", "100.0"] in [line.split() for line in table.splitlines()]
     assert json.loads(as_json)["answers"] == {
@@ -61,10 +62,12 @@ def test_each_form_has_the_same_answer(folder: Path) -> None:
         ["question", "module", "backend", "installations", "percent"],
         ["backends", "mod_mam", "rdbms", "8", "100.0"],
     ]
-    assert not any("secret-client" in text for text in (table, as_json, as_csv))
+    assert '<th scope="row">rdbms</th>' in page
+    assert not re.search(r"src=|href=|url\(|@import", page)
+    assert not any("secret-client" in text for text in (table, as_json, as_csv, page))
 
 
-FORMS = ("table", "json", "csv")
+FORMS = ("table", "json", "csv", "html")
 
 
 @pytest.mark.parametrize(
