@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from bridge.delivery.ga4 import Ga4Destination
     from bridge.delivery.sender import Sender
     from bridge.erlang.node import Node
+    from bridge.google.api import Api
     from bridge.google.credentials import Credentials
     from bridge.mongooseim.facts import ClusterFacts
     from bridge.state.state import State
@@ -221,6 +222,20 @@ class Installation:
         for one in self.destinations:
             sender.check(one.peer)
         return sender
+
+    def google_api(self, sender: Sender, scope: str) -> Api:
+        """Google's own APIs with the operator's credentials.
+
+        Args:
+            sender: what their requests go out by, as long as it is open.
+            scope: what they are allowed.
+
+        Raises:
+            ConfigError: access tokens would travel unencrypted.
+        """
+        from bridge.google.api import Api  # noqa: PLC0415 - see above
+
+        return Api(sender, self.google(sender), scope)
 
     def google(self, sender: Sender) -> Credentials:
         """The operator's credentials for Google's own APIs.

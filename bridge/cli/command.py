@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from difflib import get_close_matches
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -11,7 +12,7 @@ from click.core import ParameterSource
 from bridge.errors import BridgeError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 TYPED: Final = "bridge.cli.typed"
 """Key in `Context.meta`, which all contexts of a command line share, of the global options that were typed."""
@@ -137,6 +138,36 @@ class Group(Command, click.Group):
         within = {inner: f"{each} {inner}" for each, group in groups.items() for inner in group.list_commands(ctx)}
         remedy = suggestion(name, meant) or suggestion(name, within) or f"the commands are {', '.join(known)}"
         raise UsageError(f"there is no command {path + name!r}", remedy)
+
+
+class LazyGroup(Group):
+    """Lists all its commands without importing them: start-up time is part of every `preview`.
+
+    Args:
+        lazy: command, its module in bridge.cli, and its line in the overview. A module is imported when its command
+            runs.
+    """
+
+    def __init__(self, *arguments: Any, lazy: Mapping[str, tuple[str, str]], **attributes: Any) -> None:
+        super().__init__(*arguments, **attributes)
+        self._lazy = lazy
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The commands in their order."""
+        return list(self._lazy)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the module of a command and return its `command`."""
+        if cmd_name not in self._lazy:
+            return None
+        command = import_module(f"bridge.cli.{self._lazy[cmd_name][0]}").command
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The overview, without any import."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in self._lazy.items()])
 
 
 def usage_error(error: click.ClickException) -> BridgeError:

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import os
 import sys
-from importlib import import_module
 from typing import TYPE_CHECKING, Final, NoReturn
 
 import click
 
 from bridge import __version__
-from bridge.cli.command import Group, usage_error
+from bridge.cli.command import LazyGroup, usage_error
 from bridge.cli.output import FULL, coloured, give_up_output
 from bridge.errors import BridgeError
 
@@ -32,37 +31,21 @@ COMMANDS: Final = {
     "history": ("history", "Past reports and what became of them."),
     "validate": ("validate", "Let GA4's validator judge the current report."),
     "compare": ("compare", "Compare with what a node's own reporter collects."),
+    "ga4": ("ga4", "Ask Google: set a property up, prove arrival, show a report."),
     "probes": ("probes", "The Erlang text that is evaluated in the nodes."),
     "ga4-emulator": ("emulator", "A local endpoint that checks and shows events as GA4's validator does."),
     "schema": ("schema", "JSON Schemas of what commands print as JSON."),
     "fleet": ("fleet", "Many installations: questions to an export of their events."),
     "config": ("config", "Write an example, check or show the configuration."),
 }
-"""Command, its module in bridge.cli, and its line in the overview. A module is imported when its command runs."""
+"""Command, its module in bridge.cli, and its line in the overview."""
 
 
-class LazyGroup(Group):
-    """Lists all commands without importing them: start-up time is part of every `preview`."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """The commands in the order of `COMMANDS`."""
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import the module of a command and return its `command`."""
-        if cmd_name not in COMMANDS:
-            return None
-        command = import_module(f"bridge.cli.{COMMANDS[cmd_name][0]}").command
-        assert isinstance(command, click.Command)
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The overview, from `COMMANDS` alone."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
-
-
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(
+    cls=LazyGroup,
+    lazy=COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
 @click.version_option(__version__, prog_name=NAME)
 @click.pass_context
 def cli(ctx: click.Context) -> None:

@@ -273,6 +273,72 @@ class Comparison(Document):
     rows: tuple[Difference, ...]
 
 
+class Definition(Shape):
+    """A custom definition that GA4's reports need."""
+
+    kind: Literal["dimension", "metric"]
+    parameter: str
+    display_name: str
+    description: str
+    unit: str | None
+    present: bool | None = None
+    differences: tuple[str, ...] = ()
+
+
+class Property(Shape):
+    """A GA4 property and what it needs; without credentials only what any property needs."""
+
+    property: str | None
+    definitions: tuple[Definition, ...]
+    free_slots: Mapping[str, int] | None = None
+    user_data_retention: str | None = None
+
+
+class Ga4Setup(Document):
+    """`ga4 setup`."""
+
+    properties: tuple[Property, ...]
+
+
+class ModuleCount(Shape):
+    """Events of a module with a backend."""
+
+    property: str
+    module: str
+    backend: str
+    events: int
+
+
+class Caveat(Shape):
+    """What has to be known about the numbers of a property."""
+
+    property: str
+    caveat: str
+
+
+class Ga4Report(Document):
+    """`ga4 report`."""
+
+    rows: tuple[ModuleCount, ...]
+    caveats: tuple[Caveat, ...]
+
+
+class Place(Shape):
+    """Where a measurement id belongs."""
+
+    measurement_id: str
+    property: str | None
+    name: str | None
+    stream: str | None
+    account: str | None
+
+
+class Ga4Find(Document):
+    """`ga4 find`."""
+
+    places: tuple[Place, ...]
+
+
 class Problem(Shape):
     """A problem of the configuration."""
 
@@ -322,6 +388,9 @@ DOCUMENTS: Final[Mapping[str, type[Document]]] = {
     "history show": PastReport,
     "validate": Validation,
     "compare": Comparison,
+    "ga4 setup": Ga4Setup,
+    "ga4 report": Ga4Report,
+    "ga4 find": Ga4Find,
     "config check": ConfigCheck,
     "config show": ConfigShow,
     "ga4-emulator": Listening,

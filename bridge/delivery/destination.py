@@ -23,6 +23,8 @@ class Request:
     headers: Mapping[str, str]
     body: bytes
     method: str = "POST"
+    most: int = 64_000
+    """Bytes of the answer that are read; what destinations answer is a fraction of that."""
 
 
 @dataclass(frozen=True, slots=True)

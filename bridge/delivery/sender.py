@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 CONNECT_SECONDS: Final = 5.0
 TOTAL_SECONDS: Final = 15.0
 """One exchange from name look-up to the last byte of the answer."""
-_ANSWER_BYTES: Final = 64_000
-"""The validator's longest answers are a fraction of this."""
 _IDLE_SECONDS: Final = 20.0
 """How long a connection is kept for the next batch."""
 _RESOLVED_SECONDS: Final = 60.0
@@ -116,7 +114,7 @@ class Sender:
                 response = await way.transport.handle_async_request(_http(request, url, body, seconds))
                 status = response.status_code
                 try:
-                    text = await _start(response)
+                    text = await _start(response, request.most)
                 finally:
                     await response.aclose()
         except (httpx.HTTPError, TimeoutError, OSError) as error:
@@ -208,12 +206,12 @@ class _Body(httpx.AsyncByteStream):
         self.sent = True
 
 
-async def _start(response: httpx.Response) -> bytes:
+async def _start(response: httpx.Response, most: int) -> bytes:
     """The start of the answer's body; a small one is read to its end, so that the connection can be used again."""
     text = b""
     async for part in response.aiter_raw():
         text += part
-        if len(text) >= _ANSWER_BYTES:
+        if len(text) >= most:
             break
     return text
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
@@ -16,10 +18,11 @@ from google.auth import transport
 from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError, TransportError
 from google.oauth2 import service_account
 
+from bridge.config.doubts import DEFAULT_CREDENTIALS
 from bridge.config.files import read
 from bridge.delivery.destination import Request
 from bridge.delivery.errors import SendError
-from bridge.google.errors import CredentialsError
+from bridge.google.errors import CredentialsError, NoCredentials
 from bridge.secret import Secret
 
 if TYPE_CHECKING:
@@ -46,14 +49,21 @@ class Account:
         transport: how requests are sent.
 
     Raises:
-        CredentialsError: there are no credentials.
+        CredentialsError: there are no credentials (`NoCredentials`), or they cannot be used.
         ConfigError: the file cannot be read.
     """
 
     def __init__(self, file: Path | None, scopes: Sequence[str], transport: Transport) -> None:
+        # It warns of each kind of credentials that it looks for and does not find.
+        logging.getLogger("google.auth").setLevel(logging.ERROR)
         self._name = str(file or "this machine")
         self._transport = transport
         self._credentials = _service_account(file, scopes) if file else _default(scopes, transport)
+
+    @property
+    def email(self) -> str:
+        """The address of a service account; empty for other credentials."""
+        return str(getattr(self._credentials, "service_account_email", "") or "")
 
     def token(self, refused: Secret | None) -> Secret:
         """A token that is not about to expire, and not the one that was refused.
@@ -87,8 +97,11 @@ def _default(scopes: Sequence[str], transport: Transport) -> Credentials:
     try:
         found, _ = google.auth.default(scopes, request=transport)
     except DefaultCredentialsError as error:
+        if file := os.environ.get(DEFAULT_CREDENTIALS):
+            what = f"{file} ({DEFAULT_CREDENTIALS}) does not hold credentials of Google's"
+            raise CredentialsError(what, f"name another file, or unset {DEFAULT_CREDENTIALS}") from error
         logins = ",".join(("https://www.googleapis.com/auth/cloud-platform", *scopes))
-        raise CredentialsError(
+        raise NoCredentials(
             f"there are no Google credentials: {_KEY} is not set, and this machine has none of its own",
             f"name the key of a service account there, or run: gcloud auth application-default login --scopes={logins}",
         ) from error

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
-from bridge.google.errors import CredentialsError
+from bridge.google.errors import CredentialsError, NoCredentials
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,9 +39,15 @@ class Credentials:
     def __init__(self, sender: Sender, file: Path | None = None, endpoint: str = "") -> None:
         self._sender = sender
         self._file = file
-        self._endpoint = endpoint
+        self.endpoint = endpoint
         self._accounts: dict[tuple[str, ...], Account] = {}
         self._lock = asyncio.Lock()
+
+    @property
+    def account(self) -> str:
+        """Whose credentials they are: the address of a service account as soon as there is a token, else the file."""
+        known = (each.email for each in self._accounts.values())
+        return next(filter(None, known), None) or str(self._file or "this machine")
 
     async def token(self, scopes: Sequence[str], *, refused: Secret | None = None) -> Secret:
         """An access token that is good for some minutes at least.
@@ -51,7 +57,7 @@ class Credentials:
             refused: a token that an API has answered 401 to; another one is asked for.
 
         Raises:
-            CredentialsError: there are no credentials, or Google refuses them.
+            CredentialsError: there are no credentials (`NoCredentials`), or Google refuses them.
             ConfigError: the file cannot be read.
             SendError: the token endpoint gave no answer.
         """
@@ -69,10 +75,10 @@ class Credentials:
             # google-auth takes 0.17 s and 10 MB, which only those pay who use credentials; and it is an extra.
             from bridge.google.auth import Account, Transport  # noqa: PLC0415
         except ModuleNotFoundError as error:
-            raise CredentialsError(
+            raise NoCredentials(
                 "google-auth is not installed, and Google's APIs take no request without it",
                 "run: pip install 'mongooseim-bridge[google]'",
             ) from error
         if scopes not in self._accounts:
-            self._accounts[scopes] = Account(self._file, scopes, Transport(self._sender, self._endpoint, loop))
+            self._accounts[scopes] = Account(self._file, scopes, Transport(self._sender, self.endpoint, loop))
         return self._accounts[scopes].token(refused)

@@ -39,7 +39,7 @@ def schema_of(command: str, bridge: Bridge) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("command", sorted(DOCUMENTS.keys() - {"ga4-emulator"}))
+@pytest.mark.parametrize("command", sorted(name for name in DOCUMENTS if not name.startswith("ga4")))
 def test_each_commands_json_is_as_its_schema_says(reported: Bridge, command: str) -> None:
     done = reported.run(
         *ARGUMENTS.get(command, command.split()), "--format", "json", MONGOOSEIM_BRIDGE_DELIVER_TIMEOUT="1"
