@@ -5,6 +5,7 @@ Nothing is counted here: every number is one of `Status`, and no registry of the
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from prometheus_client import CollectorRegistry, ProcessCollector
@@ -46,12 +47,23 @@ SERVICE: Final[tuple[Gauge, ...]] = (
     Gauge("start_time_seconds", "When the service started.", lambda service: _seconds(service.started_at)),
     Gauge("period_seconds", "Time between reports.", lambda service: service.period),
     Gauge("failed_attempts", "Attempts in a row that collected nothing.", lambda service: service.failures),
-    Gauge("next_report_time_seconds", "When the next report is due.", lambda service: _seconds(service.next_report_at)),
+    Gauge(
+        "next_report_timestamp_seconds",
+        "When the next report is due.",
+        lambda service: _seconds(service.next_report_at),
+    ),
+    Gauge(
+        "config_last_reload_successful",
+        "Whether the configuration that was read last is in force.",
+        lambda service: service.reload_error is None,
+    ),
     Gauge("last_report_duration_seconds", "How long collecting it took.", lambda service: service.last_duration),
 )
 """Of the service."""
 REPORT: Final[tuple[Gauge, ...]] = (
-    Gauge("last_report_time_seconds", "When the last report was collected.", lambda last: _seconds(last.collected_at)),
+    Gauge(
+        "last_report_timestamp_seconds", "When the last report was collected.", lambda last: _seconds(last.collected_at)
+    ),
     Gauge("last_report_events", "Events in the last report.", lambda last: last.events),
 )
 """Of the last report."""
@@ -65,12 +77,15 @@ DESTINATION: Final[tuple[Gauge, ...]] = (
         "Whether no delivery has succeeded since events were last delayed, refused or given up.",
         lambda one, _: one.failing_since is not None,
     ),
-    Gauge("last_delivery_time_seconds", "When a request was last taken.", lambda one, _: _seconds(one.delivered_at)),
+    Gauge(
+        "last_delivery_timestamp_seconds", "When a request was last taken.", lambda one, _: _seconds(one.delivered_at)
+    ),
 )
 """Of each destination, by its label `destination`."""
 OTHERS: Final = {
     "state_readable": "Whether the state file can be read.",
     "ready": "Whether /readyz says ready.",
+    "last_report_notes": "What the operator should know of the last report, by kind, where there is any.",
     "nodes": "Nodes of the cluster at the last report, by whether they answered it.",
     "reports_total": "Reports made since the start.",
     "events_total": "Events by what became of them, over all time.",
@@ -103,6 +118,11 @@ class _StatusCollector(Collector):
             yield _gauge("ready", OTHERS["ready"], status.not_ready is None)
             yield from _single(SERVICE, status.service)
             yield from _single(REPORT, status.last_report)
+            notes = _gauge("last_report_notes", OTHERS["last_report_notes"], labels=["kind"])
+            last = status.last_report
+            for kind, times in Counter(note.kind for note in (last.notes if last else ())).items():
+                notes.add_metric([kind], times)
+            yield notes
             if status.service:
                 yield _counter("reports", status.service.reports)
             nodes = _gauge("nodes", OTHERS["nodes"], labels=["outcome"])

@@ -128,7 +128,18 @@ class ReportLoop:
             self._backoff = None
         self._installation = installation
         consent = installation.consent
-        self.status = replace(self.status, period=self._schedule.period, consent=consent.reason, notice=consent.notice)
+        self.status = replace(
+            self.status,
+            period=self._schedule.period,
+            consent=consent.reason,
+            notice=consent.notice,
+            reload_error=None,
+        )
+        self._woken.set()
+
+    def reload_refused(self, problem: str) -> None:
+        """Show why a new configuration was refused, until one is taken."""
+        self.status = replace(self.status, reload_error=problem)
         self._woken.set()
 
     async def run(self) -> None:

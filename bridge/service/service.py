@@ -218,6 +218,8 @@ class Service:
             changed = changes(self._installation, new)
             sender = new.sender() if changed & {"bridge.ca_file", "bridge.proxy", "destinations"} else self._sender
         except Exception as error:
+            if self._reports:
+                self._reports.reload_refused(str(error) or type(error).__name__)
             if not isinstance(error, BridgeError):
                 log.exception(Line("reload_failed", kept="the previous configuration"))
             for problem in str(error).splitlines() if isinstance(error, BridgeError) else ():

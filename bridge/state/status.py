@@ -148,6 +148,8 @@ class ServiceStatus:
     """Why the last attempt collected nothing."""
     last_duration: float | None = None
     """Seconds that collecting the last report took."""
+    reload_error: str | None = None
+    """Why the last new configuration was refused; None where it was taken."""
 
 
 @dataclass(frozen=True, slots=True)

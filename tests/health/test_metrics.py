@@ -50,12 +50,12 @@ async def test_before_the_first_report_nothing_is_made_up(place: Place, client: 
     async with place.listener() as health:
         found = await scrape(client, health)
     names = {name for name, _ in found}
-    assert not names & {"last_report_time_seconds", "last_report_duration_seconds", "last_report_events"}
+    assert not names & {"last_report_timestamp_seconds", "last_report_duration_seconds", "last_report_events"}
     assert found["ready", ()] == 0
     assert found["reports_total", ()] == 0
     assert found["failed_attempts", ()] == 0
     assert found["start_time_seconds", ()] == NOW / 1e6
-    assert found["next_report_time_seconds", ()] == NOW / 1e6 + 300
+    assert found["next_report_timestamp_seconds", ()] == NOW / 1e6 + 300
     assert found["state_readable", ()] == 1
 
 
@@ -67,7 +67,7 @@ async def test_a_report_is_measured(place: Place, client: httpx.AsyncClient, fac
         found = await scrape(client, health)
     assert found["ready", ()] == 1
     assert found["reports_total", ()] == 1
-    assert found["last_report_time_seconds", ()] == (NOW + HOUR) / 1e6
+    assert found["last_report_timestamp_seconds", ()] == (NOW + HOUR) / 1e6
     assert found["last_report_duration_seconds", ()] == pytest.approx(0.123)
     assert found["last_report_events", ()] == len(made.report.events)
     assert found["nodes", ("asked",)] == 2
@@ -95,8 +95,8 @@ async def test_every_event_is_delivered_queued_or_dropped_with_its_reason(
                 assert found["queue_age_seconds", (waiting,)] == 0
                 assert found["destination_failing", (waiting,)] == 1
                 assert found["events_total", (refused, "rejected")] == events
-                assert found["last_delivery_time_seconds", (kept,)] == NOW / 1e6
-                assert ("last_delivery_time_seconds", (waiting,)) not in found
+                assert found["last_delivery_timestamp_seconds", (kept,)] == NOW / 1e6
+                assert ("last_delivery_timestamp_seconds", (waiting,)) not in found
                 for name in (kept, refused):
                     assert found["queue_events", (name,)] == found["queue_age_seconds", (name,)] == 0
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from typing import TYPE_CHECKING
 
 import pytest
 import trustme
 
-from tests.service.support import FAST, IDLE, kept, poll, running, sent
+from tests.service.support import FAST, IDLE, kept, poll, rows, running, sent
 from tests.support.bridge import Bridge
 from tests.support.emulator import running_emulator
 
@@ -23,6 +24,12 @@ if TYPE_CHECKING:
 @pytest.fixture
 def bridge(tmp_path: Path, default_cluster: StubCluster) -> Bridge:
     return Bridge(tmp_path / "bridge", default_cluster.environ, service=IDLE)
+
+
+def reload_error(bridge: Bridge) -> object:
+    """What the status says of the last reload."""
+    ((service,),) = rows(bridge, "SELECT value FROM meta WHERE key = 'service'")
+    return json.loads(service).get("reload_error")
 
 
 def reload(service: RunningService) -> dict[str, object]:
@@ -55,9 +62,11 @@ def test_a_bad_file_keeps_the_old_configuration_and_says_so(bridge: Bridge, text
         refused = service.wait_for("reload_refused")
         assert refused["level"] == "error"
         assert problem in refused["problem"]
+        poll("the refusal is in the status", lambda: problem in str(reload_error(bridge)))
         service.report()
         bridge.configure()
         assert reload(service)["changed"] == "nothing"
+        poll("it is over", lambda: reload_error(bridge) is None)
 
 
 def test_a_new_destination_gets_the_next_report_and_a_removed_one_does_not(bridge: Bridge, tmp_path: Path) -> None:
