@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from bridge.config.consent import Consent
     from bridge.config.load import Loaded
     from bridge.config.model import Settings
-    from bridge.delivery.ga4 import Ga4Destination
+    from bridge.delivery.destination import Destination
     from bridge.delivery.sender import Sender
     from bridge.erlang.node import Node
     from bridge.google.api import Api
@@ -79,7 +79,7 @@ class Installation:
         return access(self.loaded, self.environ)
 
     @cached_property
-    def targets(self) -> tuple[Ga4Destination, ...]:
+    def targets(self) -> tuple[Destination, ...]:
         """For whom reports are queued: nobody, and they are in the JSON log only, when there is none. Without secrets.
 
         Raises:
@@ -88,7 +88,7 @@ class Installation:
         return self._destinations(secrets=False)
 
     @cached_property
-    def destinations(self) -> tuple[Ga4Destination, ...]:
+    def destinations(self) -> tuple[Destination, ...]:
         """Where this process sends what is queued.
 
         Raises:
@@ -96,20 +96,25 @@ class Installation:
         """
         return self._destinations(secrets=True) if self.role.delivers else ()
 
-    def _destinations(self, *, secrets: bool) -> tuple[Ga4Destination, ...]:
+    def _destinations(self, *, secrets: bool) -> tuple[Destination, ...]:
         wanted = destinations(self.loaded, self.environ, secrets=secrets)
         if not wanted:
             return ()
         from bridge.delivery.batches import Location  # noqa: PLC0415 - see above
+        from bridge.delivery.data_manager import ENDPOINT, DataManagerDestination  # noqa: PLC0415
         from bridge.delivery.errors import DestinationError  # noqa: PLC0415
         from bridge.delivery.ga4 import Ga4Destination  # noqa: PLC0415
 
         place = Location(*location(self.settings.bridge))
-        made: list[Ga4Destination] = []
+        made: list[Destination] = []
         problems: list[Problem] = []
         for one in wanted:
             try:
-                made.append(Ga4Destination(one.measurement_id, one.secret, one.endpoint, place))
+                if one.property_id:
+                    endpoint = one.endpoint or ENDPOINT
+                    made.append(DataManagerDestination(one.measurement_id, one.property_id, endpoint, place))
+                else:
+                    made.append(Ga4Destination(one.measurement_id, one.secret, one.endpoint, place))
             except DestinationError as error:
                 problems.append(Problem(one.where, one.key, error.what, error.remedy))
         if problems:
@@ -221,6 +226,8 @@ class Installation:
         )
         for one in self.destinations:
             sender.check(one.peer)
+        if any(one.kind == "data-manager" for one in bridge.destinations):
+            sender.tokens = self.google(sender)
         return sender
 
     def google_api(self, sender: Sender, scope: str) -> Api:

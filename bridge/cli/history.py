@@ -117,4 +117,5 @@ def _shown(record: ReportStatus, events: Sequence[Event], dead: Sequence[DeadLet
 
 def _told(one: Delivery) -> str:
     counts = {"delivered": one.delivered, "queued": one.queued, "rejected": one.rejected, "dropped": one.dropped}
-    return ", ".join(f"{count} {what}" for what, count in counts.items() if count) or "nothing to deliver"
+    told = [f"{count} {what}" for what, count in counts.items() if count] or ["nothing to deliver"]
+    return ", ".join([*told, *([str(one.processing)] if one.processing else [])])

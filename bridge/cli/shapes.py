@@ -140,6 +140,15 @@ class Service(Shape):
     last_duration: float | None
 
 
+class Processing(Shape):
+    """What became of delivered events, as their destination says."""
+
+    processed: int
+    failed: int
+    unknown: int
+    reason: str | None
+
+
 class Delivery(Shape):
     """What became of a report at a destination."""
 
@@ -152,6 +161,7 @@ class Delivery(Shape):
     queued: int
     settled_at: Time | None
     error: str | None
+    processing: Processing | None
 
 
 class Report(Shape):
@@ -194,6 +204,7 @@ class Destination(Shape):
     error: str | None
     error_at: Time | None
     retry_at: Time | None
+    processing: Processing | None
 
 
 class Status(Document):

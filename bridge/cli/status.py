@@ -75,8 +75,9 @@ def _as_text(status: Status, installation: Installation) -> str:
         )
         for one in status.destinations
     ]
-    errors = [_error(one, now) for one in status.destinations if one.error]
-    return "\n".join([*lines, "", table(headers, listed).rstrip(), *([""] if errors else []), *errors])
+    notes = [f"{one.name}: of what was delivered, {one.processing}" for one in status.destinations if one.processing]
+    notes += [_error(one, now) for one in status.destinations if one.error]
+    return "\n".join([*lines, "", table(headers, listed).rstrip(), *([""] if notes else []), *notes])
 
 
 def _next(status: Status) -> str:

@@ -17,7 +17,6 @@ from bridge.cli.shapes import Objection, Validation, echo_json, shaped
 from bridge.cli.table import table
 from bridge.config.consent import require
 from bridge.delivery.errors import DestinationError, SendError
-from bridge.delivery.validation import ask
 from bridge.errors import ExitCode
 from bridge.service.reporting import NO_ID_YET, preview_report
 from bridge.threads import run
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bridge.app import Installation
-    from bridge.delivery.ga4 import Ga4Destination
+    from bridge.delivery.destination import Destination
     from bridge.delivery.sender import Sender
     from bridge.delivery.validation import Objection as Message
     from bridge.report.model import Report
@@ -82,14 +81,14 @@ async def _validate(installation: Installation) -> tuple[Report, list[Judged]]:
         return report, [await _judge(sender, destination, report) for destination in installation.destinations]
 
 
-async def _judge(sender: Sender, destination: Ga4Destination, report: Report) -> Judged:
+async def _judge(sender: Sender, destination: Destination, report: Report) -> Judged:
 
     found: list[Message] = []
     batches = destination.batches(report)
     try:
         for batch in batches:
-            found += await ask(
-                sender, destination, batch, collected_at=report.collected_at, seconds=sender.total_seconds
+            found += await destination.validate(
+                batch, sender, collected_at=report.collected_at, seconds=sender.total_seconds
             )
     except (DestinationError, SendError) as error:
         return Judged(destination.name, len(batches), tuple(found), str(error))

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from bridge.config.load import Loaded
-    from bridge.config.model import BridgeSection, TrackingId
+    from bridge.config.model import BridgeSection, Google, TrackingId
 
 _PLACEHOLDER_ID: Final = re.compile(r"G-(X+|Y+)")
 _PLACEHOLDER_SECRETS: Final = frozenset({"Secret"})
@@ -36,6 +36,9 @@ class WantedDestination(NamedTuple):
     secret: Secret | None
     """None where it was not asked for."""
     endpoint: str
+    """Empty for Google's own."""
+    property_id: str = ""
+    """Set where reports go there by the Data Manager API."""
 
 
 def destinations(loaded: Loaded, environ: Mapping[str, str], *, secrets: bool = True) -> tuple[WantedDestination, ...]:
@@ -53,12 +56,16 @@ def destinations(loaded: Loaded, environ: Mapping[str, str], *, secrets: bool = 
     wanted: list[WantedDestination] = []
     for key, one, holder in _configured(loaded):
         where = loaded.where(key)
-        problems += (Problem(where, key, *flaw) for flaw in _flaws(one))
-        if any((one.measurement_id, one.endpoint) == (other.measurement_id, other.endpoint) for other in wanted):
+        managed, google = one.kind == "data-manager", loaded.settings.bridge.google
+        flaws = (*_flaws(one), *(_flaws_of_managed(one, google) if managed else ()))
+        problems += (Problem(where, key, *flaw) for flaw in flaws)
+        endpoint = google.endpoint.rstrip("/") if managed else one.endpoint
+        property_id = one.property_id or google.property_id or "" if managed else ""
+        if any((one.measurement_id, endpoint) == (other.measurement_id, other.endpoint) for other in wanted):
             twice = f"{one.measurement_id} is configured twice at the same endpoint"
             problems.append(Problem(where, key, twice, "everything would be counted twice: remove one"))
-        secret = problems.attempt(_secret, loaded, environ, key, holder) if secrets else None
-        wanted.append(WantedDestination(key, where, one.measurement_id, secret, one.endpoint))
+        secret = problems.attempt(_secret, loaded, environ, key, holder) if secrets and not managed else None
+        wanted.append(WantedDestination(key, where, one.measurement_id, secret, endpoint, property_id))
     tracking = loaded.settings.service.tracking_id
     if not tracking.id and (tracking.secret or tracking.secret_file):
         problems.append(Problem("", f"{SERVICE}.tracking_id.id", "is missing", "GA4 shows it as G-XXXXXXXX"))
@@ -67,7 +74,7 @@ def destinations(loaded: Loaded, environ: Mapping[str, str], *, secrets: bool = 
 
 
 def readable_secrets(loaded: Loaded, environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Where this process can read an API secret: the place in the configuration, and the key."""
+    """Where this process can read an API secret or Google's credentials: place in the configuration, and key."""
     for key, _, holder in _configured(loaded):
         for name, value in _sources(holder).items():
             if value and _readable(name, value, environ):
@@ -97,6 +104,16 @@ def _flaws(one: Destination) -> Iterator[tuple[str, str]]:
         yield f"{one.measurement_id} is a placeholder", "GA4 shows the id of your property at Admin, Data streams"
     if not one.allow_plain_http and one.endpoint.lower().startswith("http://") and not loopback(one.endpoint):
         yield "the API secret would travel unencrypted", "use https, or set allow_plain_http = true for this endpoint"
+
+
+def _flaws_of_managed(one: Destination, google: Google) -> Iterator[tuple[str, str]]:
+    """What is wrong with a destination of the Data Manager API, which has neither secret nor endpoint of its own."""
+    unused = ("api_secret", "api_secret_file", "api_secret_env", "endpoint", "allow_plain_http")
+    if given := [name for name in unused if getattr(one, name) != getattr(Destination(one.measurement_id), name)]:
+        remedy = "remove it: the credentials and the endpoint of [bridge.google] are used"
+        yield f"has no use for {' and '.join(given)} with kind data-manager", remedy
+    if not (one.property_id or google.property_id):
+        yield "has no property_id", "GA4 shows it at Admin, Property details; it is not the measurement id"
 
 
 def _sources(holder: Destination | TrackingId) -> dict[str, Secret | str | None]:

@@ -73,6 +73,12 @@ class Destination(Section, frozen=True):
     """`[[bridge.destinations]]`: a further GA4 property, a relay, the EU endpoint."""
 
     measurement_id: Annotated[MeasurementId, Doc("Measurement ID of the property, G-XXXX.", "G-YYYY")]
+    kind: Annotated[
+        Literal["measurement-protocol", "data-manager"], Doc("By which of Google's interfaces reports go there.")
+    ] = "measurement-protocol"
+    property_id: Annotated[
+        PropertyId | None, Doc("The property's number, for data-manager; else bridge.google.property_id.", "123456789")
+    ] = None
     api_secret: Annotated[Secret | None, Doc("API secret; a file is safer.", "Secret")] = None
     api_secret_file: Annotated[SecretFile | None, Doc("File that holds the API secret.", "/run/secrets/ga4")] = None
     api_secret_env: Annotated[Path | None, Doc("Environment variable that holds the API secret.", "GA4_SECRET")] = None

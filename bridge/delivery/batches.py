@@ -11,7 +11,7 @@ from bridge.delivery.limits import BODY_BYTES, EVENTS_PER_REQUEST, check
 from bridge.state.queue import Batch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from bridge.report.model import Event, Report
 
@@ -45,33 +45,35 @@ def batches(report: Report, location: Location | None = None) -> tuple[Batch, ..
 
 
 def _batches(report: Report, location: Location | None) -> Iterator[Batch]:
-    head = _head(report, location)
-    session = str(report.collected_at // 1_000_000)
-    first, size, parts = 0, len(head), list[bytes]()
-    for index, event in enumerate(report.events):
-        part = _json({"name": event.name, "params": _params(event, session)})
-        if parts and (len(parts) == EVENTS_PER_REQUEST or size + len(part) + len(_TAIL) > BODY_BYTES):
-            yield Batch(first, len(parts), head + b",".join(parts) + _TAIL)
-            first, size, parts = index, len(head), []
-        parts.append(part)
-        size += len(part) + 1
-    if parts:
-        yield Batch(first, len(parts), head + b",".join(parts) + _TAIL)
-
-
-def _params(event: Event, session: str) -> dict[str, str | int | float]:
-    return {**event.params, "session_id": session, "engagement_time_msec": ENGAGEMENT_TIME_MSEC}
-
-
-_TAIL: Final = b"]}"
-
-
-def _head(report: Report, location: Location | None) -> bytes:
-    """The request up to its first event; all but `events` holds for the request as a whole."""
     head: dict[str, object] = {"client_id": report.client_id, "timestamp_micros": report.collected_at}
     if location and (known := _location(location)):
         head["user_location"] = known
-    return _json({**head, "events": []}).removesuffix(_TAIL)
+    events = ({"name": event.name, "params": params(event, report)} for event in report.events)
+    return cut(head, events, EVENTS_PER_REQUEST, BODY_BYTES)
+
+
+def params(event: Event, report: Report) -> dict[str, str | int | float]:
+    """The parameters of an event with those that delivery adds."""
+    session = str(report.collected_at // 1_000_000)
+    return {**event.params, "session_id": session, "engagement_time_msec": ENGAGEMENT_TIME_MSEC}
+
+
+def cut(head: Mapping[str, object], events: Iterable[object], most: int, size: int) -> Iterator[Batch]:
+    """Requests of at most so many events and bytes; all but `events` holds for each request as a whole."""
+    start = json_of({**head, "events": []}).removesuffix(_TAIL)
+    first, length, parts = 0, len(start), list[bytes]()
+    for index, event in enumerate(events):
+        part = json_of(event)
+        if parts and (len(parts) == most or length + len(part) + len(_TAIL) > size):
+            yield Batch(first, len(parts), start + b",".join(parts) + _TAIL)
+            first, length, parts = index, len(start), []
+        parts.append(part)
+        length += len(part) + 1
+    if parts:
+        yield Batch(first, len(parts), start + b",".join(parts) + _TAIL)
+
+
+_TAIL: Final = b"]}"
 
 
 def _location(location: Location) -> dict[str, str]:
@@ -79,5 +81,6 @@ def _location(location: Location) -> dict[str, str]:
     return {name: part for name, part in parts.items() if part}
 
 
-def _json(value: object) -> bytes:
+def json_of(value: object) -> bytes:
+    """A value as it goes on the wire."""
     return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from bridge.delivery.sender import Sender
+    from bridge.delivery.validation import Objection
     from bridge.report.model import Report
     from bridge.secret import Secret
-    from bridge.state.queue import Batch
+    from bridge.state.queue import Batch, Queued
+    from bridge.state.receipts import Processed, Receipt
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +28,8 @@ class Request:
     method: str = "POST"
     most: int = 64_000
     """Bytes of the answer that are read; what destinations answer is a fraction of that."""
+    scope: str = ""
+    """What the access token is to allow that goes with it; none goes where this is empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +39,16 @@ class Answer:
     status: int
     headers: Mapping[str, str]
     body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A batch that was taken."""
+
+    refused: Mapping[int, str] = field(default_factory=dict)
+    """Events that were not taken with it, by their index in the batch, and why."""
+    receipt: str | None = None
+    """By which `processed` is asked; None where the destination has nothing to say later."""
 
 
 class Destination(Protocol):
@@ -48,6 +63,10 @@ class Destination(Protocol):
         """What operators call it; holds no secret."""
 
     @property
+    def measurement_id(self) -> str:
+        """The web stream of the property that gets the reports."""
+
+    @property
     def peer(self) -> str:
         """Scheme, host and port of its endpoint."""
 
@@ -58,12 +77,42 @@ class Destination(Protocol):
             LimitError: the destination would not take the report whole.
         """
 
-    def request(self, body: bytes, collected_at: int) -> Request:
-        """The request for a batch's body, with the time when it was collected as it is known now (µs since 1970)."""
+    async def deliver(self, batch: Queued, sender: Sender, now: int) -> Taken:
+        """Send a batch, with the time when it was collected as it is known now.
 
-    def check(self, answer: Answer, now: int) -> None:
-        """What an answer means for the batch.
+        Args:
+            batch: from the queue.
+            sender: open.
+            now: µs since 1970.
 
         Raises:
-            SendError: it was not taken.
+            SendError: nothing of it was taken.
+        """
+
+    async def processed(self, receipt: Receipt, sender: Sender, now: int) -> Processed | None:
+        """What became of a batch that was taken; None where that is not known yet.
+
+        Args:
+            receipt: of the batch.
+            sender: open.
+            now: µs since 1970.
+
+        Raises:
+            SendError: the destination does not say.
+        """
+
+    async def validate(
+        self, batch: Batch, sender: Sender, *, collected_at: int, seconds: float
+    ) -> tuple[Objection, ...]:
+        """What the destination would object to in a batch; nothing is recorded there.
+
+        Args:
+            batch: what would be sent.
+            sender: open.
+            collected_at: when its report was, µs since 1970.
+            seconds: how long it may take.
+
+        Raises:
+            DestinationError: it has no validator.
+            SendError: it gave no answer.
         """

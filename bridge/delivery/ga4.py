@@ -13,14 +13,18 @@ from urllib.parse import urlencode, urlsplit
 
 from bridge import __version__
 from bridge.delivery.batches import Location, batches
-from bridge.delivery.destination import Answer, Request
+from bridge.delivery.destination import Request, Taken
 from bridge.delivery.errors import DestinationError
 from bridge.delivery.retry import check
+from bridge.delivery.validation import ask
 from bridge.secret import Secret
 
 if TYPE_CHECKING:
+    from bridge.delivery.sender import Sender
+    from bridge.delivery.validation import Objection
     from bridge.report.model import Report
-    from bridge.state.queue import Batch
+    from bridge.state.queue import Batch, Queued
+    from bridge.state.receipts import Processed, Receipt
 
 GLOBAL_ENDPOINT: Final = "https://www.google-analytics.com/mp/collect"
 HEADERS: Final = {
@@ -84,13 +88,29 @@ class Ga4Destination:
         query = urlencode({"measurement_id": self.measurement_id, "api_secret": self.secret.reveal()})
         return Request(Secret(f"{self.endpoint}?{query}"), self.peer, HEADERS, _stamped(body, collected_at))
 
-    def check(self, answer: Answer, now: int) -> None:
-        """By the status, and that it is no web page; GA4's answers have no body.
+    async def deliver(self, batch: Queued, sender: Sender, now: int) -> Taken:
+        """Send a batch; it was taken by the status alone, unless that brings a web page: GA4's answers have no body.
 
         Raises:
             SendError: it was not taken.
         """
+        answer = await sender.send(self.request(batch.body, batch.collected_at), sender.total_seconds)
         check(answer, self.peer, now)
+        return Taken()
+
+    async def processed(self, receipt: Receipt, sender: Sender, now: int) -> Processed | None:
+        """Never known: the Measurement Protocol gives no receipts, and nobody asks."""
+
+    async def validate(
+        self, batch: Batch, sender: Sender, *, collected_at: int, seconds: float
+    ) -> tuple[Objection, ...]:
+        """What GA4's validator objects to.
+
+        Raises:
+            DestinationError: the endpoint has no validator that is known, or what answered is none.
+            SendError: it gave no answer.
+        """
+        return await ask(sender, self, batch, collected_at=collected_at, seconds=seconds)
 
 
 def _checked(measurement_id: str, endpoint: str) -> None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from bridge.conditions import Conditions
-    from bridge.delivery.destination import Destination
+    from bridge.delivery.destination import Destination, Taken
     from bridge.delivery.retry import Ambiguity
     from bridge.delivery.sender import Sender
     from bridge.state.queue import Queued
@@ -116,6 +116,7 @@ class DeliveryLoop:
                 while not (asked := self._queue.standing(destination).asked):
                     taken = self._queue.take(destination, _TOGETHER)
                     if not taken:
+                        await self._ask()
                         return None
                     while taken:
                         failures = self._queue.standing(destination).failures
@@ -141,36 +142,57 @@ class DeliveryLoop:
         Returns:
             How many events were delivered, and the seconds to wait where something has to be tried again.
         """
-        tasks = [asyncio.ensure_future(self._attempt(batch)) for batch in group]
+        tasks = [
+            asyncio.ensure_future(self.destination.deliver(batch, self.sender, self._state.clock.wall()))
+            for batch in group
+        ]
         try:
             await asyncio.wait(tasks)
         finally:  # also when cancelled: what has been answered is known, and must not be sent again
             ended = [(batch, task) for batch, task in zip(group, tasks, strict=True) if not task.cancel()]
-            errors = {batch: task.exception() for batch, task in ended if not task.cancelled()}
-            settled = [Settled(batch, *self._outcome(error)) for batch, error in errors.items()]
-            asked = max((error.retry_after for error in errors.values() if isinstance(error, SendError)), default=0.0)
+            answered = [(batch, task) for batch, task in ended if not task.cancelled()]
+            errors = [error for _, task in answered if (error := task.exception())]
+            settled = [
+                self._failed(batch, error) if (error := task.exception()) else _taken(batch, task.result())
+                for batch, task in answered
+            ]
+            asked = max((error.retry_after for error in errors if isinstance(error, SendError)), default=0.0)
             wait = None
             if any(one.outcome is Outcome.RETRY for one in settled):
                 wait = wait_before(failures + 1, asked, self._uniform)
             durable = durable or wait is not None
             self._queue.settle(self.destination.id, settled, wait=wait, asked=asked, durable=durable)
         self._log(settled, failures, wait)
-        for error in errors.values():
-            if error and not isinstance(error, SendError):
+        for error in errors:
+            if not isinstance(error, SendError):
                 raise error
-        return sum(one.batch.events for one in settled if one.outcome is Outcome.DELIVERED), wait
+        return sum(one.delivered for one in settled), wait
 
-    async def _attempt(self, batch: Queued) -> None:
-        request = self.destination.request(batch.body, batch.collected_at)
-        answer = await self.sender.send(request, self.sender.total_seconds)
-        self.destination.check(answer, self._state.clock.wall())
+    async def _ask(self) -> None:
+        """Ask what became of batches that were taken some time ago."""
+        for receipt in self._state.receipts.due(self.destination.id):
+            try:
+                processed = await self.destination.processed(receipt, self.sender, self._state.clock.wall())
+            except SendError as error:
+                self._state.receipts.unanswered(receipt, str(error))
+                continue
+            if processed is None:
+                self._state.receipts.unanswered(receipt, "it is being processed")
+                continue
+            self._state.receipts.answered(receipt, processed)
+            if processed.failed:
+                about = Line(
+                    "events_not_processed",
+                    destination=self.destination.name,
+                    events=processed.failed,
+                    reason=processed.reason,
+                )
+                log.warning(about)
 
-    def _outcome(self, error: BaseException | None) -> tuple[Outcome, str | None]:
-        if error is None:
-            return Outcome.DELIVERED, None
+    def _failed(self, batch: Queued, error: BaseException) -> Settled:
         if isinstance(error, SendError):
-            return outcome(error, self.ambiguity), str(error)
-        return Outcome.RETRY, f"unforeseen {type(error).__name__}"
+            return Settled(batch, outcome(error, self.ambiguity), str(error))
+        return Settled(batch, Outcome.RETRY, f"unforeseen {type(error).__name__}")
 
     def _log(self, settled: Sequence[Settled], failures: int, wait: float | None) -> None:
         about, name = self.destination.id, self.destination.name
@@ -182,11 +204,16 @@ class DeliveryLoop:
             "delivery_failing",
             about,
             destination=name,
-            outcome=bad[-1].outcome,
+            outcome=Outcome.REJECTED if bad[-1].refused else bad[-1].outcome,
             error=bad[-1].error,
             failures=failures + (wait is not None),
             retry_in="never" if wait is None else f"{wait:.1f}s",
         )
+
+
+def _taken(batch: Queued, taken: Taken) -> Settled:
+    reason = next(iter(taken.refused.values()), None)
+    return Settled(batch, Outcome.DELIVERED, reason, taken.refused, taken.receipt)
 
 
 async def deliver_within(loops: Sequence[DeliveryLoop], seconds: float) -> None:

@@ -10,18 +10,21 @@ import asyncio
 import logging
 import re
 import ssl
-from typing import TYPE_CHECKING, Final, Self
+from dataclasses import replace
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final, Protocol, Self
 
 import httpx
 
 from bridge.delivery.destination import Answer
-from bridge.delivery.errors import UNRESOLVABLE, DestinationError, SendError
+from bridge.delivery.errors import UNRESOLVABLE, Cause, DestinationError, SendError
 from bridge.delivery.failures import failure, timed_out
 from bridge.delivery.proxies import proxy_for, shown
+from bridge.errors import BridgeError
 from bridge.secret import MASK, Secret
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Mapping, Sequence
     from pathlib import Path
     from types import TracebackType
 
@@ -35,6 +38,17 @@ _IDLE_SECONDS: Final = 20.0
 _RESOLVED_SECONDS: Final = 60.0
 """How long a look-up of a host is not repeated."""
 _SECRETS: Final = re.compile(r"((?:api_secret|measurement_id)=)[^&\s\"'#]*")
+
+
+class Tokens(Protocol):
+    """The operator's credentials, as far as requests need them."""
+
+    async def token(self, scopes: Sequence[str], *, refused: Secret | None = None) -> Secret:
+        """An access token that allows some scopes, and is not the one that was refused.
+
+        Raises:
+            BridgeError: there is none to be had.
+        """
 
 
 class Sender:
@@ -60,6 +74,8 @@ class Sender:
     ) -> None:
         redact_logs()
         self.total_seconds = total_seconds
+        self.tokens: Tokens | None = None
+        """Where the access tokens come from that requests with a scope need."""
         self._tls = _tls(ca_file)
         self._proxy = proxy
         self._environ = environ or {}
@@ -92,16 +108,36 @@ class Sender:
         self._way(peer)
 
     async def send(self, request: Request, seconds: float) -> Answer:
-        """One exchange.
+        """One exchange, with an access token where the request needs one, and again with another where it is refused.
 
         Args:
             request: what to send.
-            seconds: the most that it may take in all.
+            seconds: the most that an exchange may take in all.
 
         Raises:
-            SendError: no answer; `ambiguous` when the whole request had left.
+            SendError: no token, or no answer; `ambiguous` when the whole request had left.
             DestinationError: the proxy's URL cannot be used.
         """
+        if not request.scope:
+            return await self._exchange(request, seconds)
+        token = await self._token(request, None)
+        answer = await self._exchange(_bearing(request, token), seconds)
+        if answer.status == HTTPStatus.UNAUTHORIZED:  # a token may be revoked before its time
+            token = await self._token(request, token)
+            answer = await self._exchange(_bearing(request, token), seconds)
+        return answer
+
+    async def _token(self, request: Request, refused: Secret | None) -> Secret:
+        assert self.tokens
+        try:
+            return await self.tokens.token([request.scope], refused=refused)
+        except SendError:
+            raise
+        except BridgeError as error:
+            cause = Cause(f"takes nothing without an access token: {error.what}", error.remedy)
+            raise SendError(request.peer, cause) from error
+
+    async def _exchange(self, request: Request, seconds: float) -> Answer:
         way = self._way(request.peer)
         if (url := self._urls.get(request.url)) is None:  # parsing it takes as long as all the rest
             url = self._urls[request.url] = _url(request.url, "the endpoint")
@@ -145,6 +181,10 @@ class Sender:
     def _httpx_proxy(self, proxy: Secret) -> httpx.Proxy:
         url = _url(proxy, "the proxy")
         return httpx.Proxy(url, ssl_context=self._tls if url.scheme == "https" else None)
+
+
+def _bearing(request: Request, token: Secret) -> Request:
+    return replace(request, headers={**request.headers, "authorization": f"Bearer {token.reveal()}"})
 
 
 def _url(text: Secret, whose: str) -> httpx.URL:

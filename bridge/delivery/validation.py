@@ -33,11 +33,8 @@ class Objection:
     field: str
     description: str
     code: str
-
-    @property
-    def drops(self) -> bool:
-        """Whether GA4 would drop something for this: it takes any Client ID, of whatever form."""
-        return self.field != "client_id"
+    drops: bool = True
+    """Whether GA4 would drop something for this: it takes any Client ID, of whatever form."""
 
 
 async def ask(
@@ -94,4 +91,4 @@ def _objection(entry: dict[str, object], batch: Batch) -> Objection:
     found = _INDEX.search(field) or _INDEX.search(description)
     index = int(found[1] or found[2]) if found else None
     event = batch.first + index if index is not None and index < batch.events else None
-    return Objection(event, field, description, str(entry.get("validationCode", "")))
+    return Objection(event, field, description, str(entry.get("validationCode", "")), field != "client_id")

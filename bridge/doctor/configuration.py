@@ -80,4 +80,6 @@ def _destinations(sheet: Sheet, installation: Installation) -> None:
             "set tracking_id.id and tracking_id.secret_file, or add [[bridge.destinations]], unless that is meant",
         )
         return
-    sheet.ok("destinations", f"{', '.join(one.name for one in destinations)}; API secret present")
+    tracking, others = installation.settings.service.tracking_id, installation.settings.bridge.destinations
+    present = "; API secret present" if tracking.id or any(one.kind != "data-manager" for one in others) else ""
+    sheet.ok("destinations", f"{', '.join(one.name for one in destinations)}{present}")

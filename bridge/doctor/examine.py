@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable, Mapping, Sequence, Set
 
     from bridge.app import Installation
-    from bridge.delivery.ga4 import Ga4Destination
+    from bridge.delivery.destination import Destination
     from bridge.doctor.steps import Result
     from bridge.mongooseim.facts import ClusterFacts
 
@@ -102,7 +102,7 @@ async def _routes(
     """Every destination at the same time."""
     async with installation.sender() as sender:
 
-        async def try_one(destination: Ga4Destination, sheet: Sheet) -> None:
+        async def try_one(destination: Destination, sheet: Sheet) -> None:
             try:
                 async with asyncio.timeout_at(deadline):
                     await examine_route(installation, destination, sender, facts, sheet)

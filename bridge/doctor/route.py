@@ -28,15 +28,13 @@ from bridge.delivery.errors import (
 from bridge.delivery.ga4 import HEADERS
 from bridge.delivery.proxies import proxy_for, shown
 from bridge.delivery.retry import PROXY_LOGIN
-from bridge.delivery.validation import ask
 from bridge.secret import Secret
 from bridge.service.reporting import build_report
 from bridge.times import MICROSECONDS, system_clock
 
 if TYPE_CHECKING:
     from bridge.app import Installation
-    from bridge.delivery.destination import Answer
-    from bridge.delivery.ga4 import Ga4Destination
+    from bridge.delivery.destination import Answer, Destination
     from bridge.delivery.sender import Sender
     from bridge.doctor.steps import Sheet
     from bridge.mongooseim.facts import ClusterFacts
@@ -52,13 +50,13 @@ STAND_IN_ID: Final = "1000000000.1000000000"
 
 async def examine_route(
     installation: Installation,
-    destination: Ga4Destination,
+    destination: Destination,
     sender: Sender,
     facts: asyncio.Future[ClusterFacts | None],
     sheet: Sheet,
 ) -> None:
     """Try the way to one destination."""
-    proxy = proxy_for(destination.endpoint, installation.settings.bridge.proxy, installation.environ)
+    proxy = proxy_for(destination.peer, installation.settings.bridge.proxy, installation.environ)
     answer: Answer | None = None
     failed: DeliveryError | None = None
     try:
@@ -69,7 +67,7 @@ async def examine_route(
     except DeliveryError as error:
         failed = error
     whom = "the proxy" if proxy else destination.peer
-    plain = urlsplit(destination.endpoint).scheme == "http"
+    plain = urlsplit(destination.peer).scheme == "http"
     words = {
         HOST: f"{whom} has an address",
         CONNECTION: f"{whom} takes connections",
@@ -78,7 +76,7 @@ async def examine_route(
         ANSWER: f"it answers (status {answer.status} to HEAD /)" if answer else "",
     }
     absent = {PROXY: "none is configured for this destination", TLS: "http, on this machine"}
-    if plain and not loopback(destination.endpoint):
+    if plain and not loopback(destination.peer):
         del absent[TLS]
         if not failed or failed.phase == ANSWER:
             advice = "give an https endpoint, unless the network is yours"
@@ -112,7 +110,7 @@ def _clock(sheet: Sheet, answer: Answer) -> None:
 
 async def _validator(
     installation: Installation,
-    destination: Ga4Destination,
+    destination: Destination,
     sender: Sender,
     facts: asyncio.Future[ClusterFacts | None],
     sheet: Sheet,
@@ -126,7 +124,7 @@ async def _validator(
     report = build_report(known, {}, known.cluster_id or STAND_IN_ID, now, installation.settings)
     batches = destination.batches(report)[:BATCHES]
     try:
-        asked = (ask(sender, destination, batch, collected_at=now, seconds=SEND_SECONDS) for batch in batches)
+        asked = (destination.validate(batch, sender, collected_at=now, seconds=SEND_SECONDS) for batch in batches)
         judged = await asyncio.gather(*asked)
     except DestinationError as error:
         sheet.skipped("validator", str(error))

@@ -123,7 +123,8 @@ def on_purpose(api: Api, code: int) -> Refusal:
     match code:
         case 400:
             text = "There was a problem with the request."
-            return Refusal(400, text, violations([("on_purpose", "Refused on purpose.", "INVALID_ARGUMENT")]))
+            field = "events.events[0].event_name" if api is Api.DATA_MANAGER else "on_purpose"
+            return Refusal(400, text, violations([(field, "Refused on purpose.", "INVALID_ARGUMENT")]))
         case 401:
             return bad_token(api)
         case 403:

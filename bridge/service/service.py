@@ -38,6 +38,8 @@ FINISH_SECONDS: Final = 3.0
 """How long a report that is under way may go on once the service was told to stop."""
 FLUSH_SECONDS: Final = 5.0
 """How long deliveries may go on after that. With a reload in between it makes less than the 10 s that are promised."""
+NEEDS_SENDER: Final = frozenset({"bridge.ca_file", "bridge.google", "bridge.proxy", "destinations"})
+"""Keys that say how requests go out."""
 NEEDS_RESTART: Final = frozenset(
     f"bridge.{key}"
     for key in ("state_dir", "queue_max_batches", "queue_max_bytes", "history_days", "missing_days", "health")
@@ -216,7 +218,11 @@ class Service:
         try:
             new = self._installation.reload()
             changed = changes(self._installation, new)
-            sender = new.sender() if changed & {"bridge.ca_file", "bridge.proxy", "destinations"} else self._sender
+            sender = (
+                new.sender()
+                if changed & {"bridge.ca_file", "bridge.google", "bridge.proxy", "destinations"}
+                else self._sender
+            )
         except Exception as error:
             if self._reports:
                 self._reports.reload_refused(str(error) or type(error).__name__)

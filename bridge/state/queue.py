@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from bridge.state.receipts import FIRST_ASKED
 from bridge.times import MICROSECONDS
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from bridge.state.database import Database
     from bridge.times import Clock
@@ -85,11 +87,27 @@ class Queued(NamedTuple):
 
 
 class Settled(NamedTuple):
-    """What became of a batch; `error` is for the operator and set unless it was delivered."""
+    """What became of a batch; `error` is for the operator and set unless it was delivered whole."""
 
     batch: Queued
     outcome: Outcome
     error: str | None = None
+    refused: Mapping[int, str] = MappingProxyType({})
+    """Events of a delivered batch that were refused for good: index in the batch, and why."""
+    receipt: str | None = None
+    """Of a delivered batch that is processed afterwards."""
+
+    @property
+    def delivered(self) -> int:
+        """How many events were."""
+        return self.batch.events - len(self.refused) if self.outcome is Outcome.DELIVERED else 0
+
+    @property
+    def letters(self) -> list[tuple[int, int, str]]:
+        """What was refused for good: index in the batch, number of events, and why."""
+        if self.outcome is Outcome.REJECTED:
+            return [(0, self.batch.events, self.error or "")]
+        return [(index, 1, reason) for index, reason in self.refused.items()]
 
 
 class Standing(NamedTuple):
@@ -242,7 +260,8 @@ def _give_up(connection: sqlite3.Connection, rows: Sequence[_GivenUp], clock: Cl
 def _settle(connection: sqlite3.Connection, destination: int, settled: Sequence[Settled], now: int) -> None:
     """Take batches out of the queue, count them for their report and destination, and keep the last failure."""
     counters: Counter[Outcome] = Counter()
-    for batch, outcome, error in settled:
+    for one in settled:
+        batch, outcome, error = one.batch, one.outcome, one.error
         if outcome is Outcome.RETRY:
             connection.execute("UPDATE queue SET attempts = attempts + 1 WHERE id = ?", (batch.id,))
             connection.execute(
@@ -251,27 +270,48 @@ def _settle(connection: sqlite3.Connection, destination: int, settled: Sequence[
             continue
         if not connection.execute("DELETE FROM queue WHERE id = ?", (batch.id,)).rowcount:
             continue  # the file was replaced meanwhile
-        counters[outcome] += batch.events
-        column = outcome if outcome in {Outcome.DELIVERED, Outcome.REJECTED} else "dropped"
+        rejected = sum(events for _, events, _ in one.letters)
+        dropped = batch.events - one.delivered - rejected
+        for what, events in ((Outcome.DELIVERED, one.delivered), (Outcome.REJECTED, rejected), (outcome, dropped)):
+            counters[what] += events
         connection.execute(
-            f"""
-            UPDATE outcomes SET {column} = {column} + :more, settled_at = :now,
-            error = COALESCE(:error, CASE WHEN delivered + :more < events THEN error END)
+            """
+            UPDATE outcomes SET delivered = delivered + :delivered, rejected = rejected + :rejected,
+            dropped = dropped + :dropped, settled_at = :now,
+            error = COALESCE(:error, CASE WHEN delivered + :delivered < events THEN error END)
             WHERE report = :report AND destination = :destination
-            """,  # noqa: S608 - our own names
-            {"more": batch.events, "now": now, "error": error, "report": batch.report, "destination": destination},
+            """,
+            {
+                "delivered": one.delivered,
+                "rejected": rejected,
+                "dropped": dropped,
+                "now": now,
+                "error": error,
+                "report": batch.report,
+                "destination": destination,
+            },
         )
-        if outcome is Outcome.REJECTED:
+        if one.receipt:
             connection.execute(
-                "INSERT INTO dead_letters (report, destination, first, events, reason, at) VALUES (?, ?, ?, ?, ?, ?)",
-                (batch.report, destination, batch.first, batch.events, error, now),
+                """
+                INSERT INTO receipts (report, destination, receipt, events, taken_at, ask_at)
+                VALUES (?, ?, ?, ?, ?, ?)
+                """,
+                (batch.report, destination, one.receipt, one.delivered, now, now + FIRST_ASKED),
             )
+        connection.executemany(
+            "INSERT INTO dead_letters (report, destination, first, events, reason, at) VALUES (?, ?, ?, ?, ?, ?)",
+            [
+                (batch.report, destination, batch.first + first, events, reason, now)
+                for first, events, reason in one.letters
+            ],
+        )
     connection.executemany(
         """
         INSERT INTO counters VALUES (?, ?, ?, ?) ON CONFLICT (destination, outcome) DO UPDATE
         SET events = events + excluded.events, last_at = excluded.last_at
         """,
-        [(destination, outcome, events, now) for outcome, events in counters.items()],
+        [(destination, outcome, events, now) for outcome, events in counters.items() if events],
     )
     if any(one.outcome is Outcome.DELIVERED for one in settled):
         ended = "failing_since = NULL, failures = 0, retry_at = NULL, not_before = NULL"

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 APPLICATION_ID: Final = 0x4D494D42
 """PRAGMA application_id: "MIMB"."""
-VERSION: Final = 2
+VERSION: Final = 3
 """PRAGMA user_version; a change of the tables adds one, and the statements that lead there to `_MIGRATIONS`."""
 
 _ADDED_IN_2: Final = """
@@ -32,6 +32,23 @@ CREATE TABLE nodes (
   missing_since INTEGER,           -- since when it has not
   reason TEXT
 ) WITHOUT ROWID;
+"""
+
+_ADDED_IN_3: Final = """
+-- Requests that a destination took and processes afterwards; it is asked by the receipt what became of them.
+CREATE TABLE receipts (
+  id INTEGER PRIMARY KEY,
+  report INTEGER NOT NULL REFERENCES reports (id) ON DELETE CASCADE,
+  destination INTEGER NOT NULL REFERENCES destinations (id),
+  receipt TEXT NOT NULL,
+  events INTEGER NOT NULL,
+  taken_at INTEGER NOT NULL,
+  ask_at INTEGER,                  -- null when it was answered, or is asked no longer
+  failed INTEGER,                  -- events that were not processed; null until it is answered
+  reason TEXT                      -- why not, or why there is no answer
+);
+CREATE INDEX receipts_due ON receipts (destination, ask_at);
+CREATE INDEX receipts_of ON receipts (report, destination);
 """
 
 _TABLES: Final = f"""
@@ -107,7 +124,7 @@ CREATE TABLE dead_letters (
   at INTEGER NOT NULL
 );
 CREATE INDEX dead_letters_of ON dead_letters (report, destination);
-{_ADDED_IN_2}
+{_ADDED_IN_2}{_ADDED_IN_3}
 """
 
 _CHANGED_IN_2: Final = """
@@ -129,6 +146,7 @@ DELETE FROM meta WHERE key != 'client_id';
 
 _MIGRATIONS: Final = {
     1: _ADDED_IN_2 + _CHANGED_IN_2,
+    2: _ADDED_IN_3,
 }
 """The statements that lead from each older version to the next."""
 

@@ -19,6 +19,7 @@ from bridge.report.model import Event
 from bridge.state.database import Database
 from bridge.state.lock import holding
 from bridge.state.queue import Bounds, Queue, age_values, drop_beyond, drop_expired
+from bridge.state.receipts import Receipts
 from bridge.state.status import SERVICE, read_dead_letters, read_reports, read_status
 from bridge.state.totals import read_totals, replace_totals
 from bridge.times import system_clock
@@ -51,6 +52,7 @@ class State:
         self.database = database
         self.clock = clock
         self.queue = Queue(database, clock)
+        self.receipts = Receipts(database, clock)
         self._directory = state_dir
         self._bounds = bounds
 

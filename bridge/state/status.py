@@ -24,6 +24,23 @@ SERVICE: Final = "service"
 
 
 @dataclass(frozen=True, slots=True)
+class Processing:
+    """What became of delivered events, where their destination says so: delivered is not processed."""
+
+    processed: int
+    failed: int
+    unknown: int
+    """Events of which it has not said it yet."""
+    reason: str | None
+    """Why events failed, or why nothing is known; the latest."""
+
+    def __str__(self) -> str:
+        counts = {"processed": self.processed, "not processed": self.failed, "not known yet": self.unknown}
+        told = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
+        return f"{told} ({self.reason})" if self.reason else told
+
+
+@dataclass(frozen=True, slots=True)
 class Delivery:
     """What became of a report at a destination; what is in no other number is `queued`."""
 
@@ -36,6 +53,8 @@ class Delivery:
     queued: int
     settled_at: int | None
     error: str | None
+    processing: Processing | None = None
+    """None where the destination says nothing of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +106,8 @@ class DestinationStatus:
     """Events by what became of them, over all time; the keys are those of `Outcome` but RETRY."""
     last_at: Mapping[str, int] = field(default_factory=dict)
     """When that happened last, by the same keys."""
+    processing: Processing | None = None
+    """Of the reports in the history; None where the destination says nothing of it."""
     configured: bool = True
     """Whether the configuration has it now."""
 
@@ -246,13 +267,33 @@ def _notes(notes: str) -> tuple[Note, ...]:
 def _deliveries(connection: sqlite3.Connection, number: int) -> tuple[Delivery, ...]:
     rows = connection.execute(
         """
-        SELECT name, key, events, delivered, rejected, dropped, events - delivered - rejected - dropped, settled_at,
+        SELECT destinations.id, name, key, events, delivered, rejected, dropped,
+        events - delivered - rejected - dropped, settled_at,
         outcomes.error FROM outcomes JOIN destinations ON destinations.id = outcomes.destination
         WHERE report = ? ORDER BY destinations.id
         """,
         (number,),
     )
-    return tuple(Delivery(*row) for row in rows)
+    return tuple(
+        replace(Delivery(*row), processing=_processing(connection, "report = ? AND destination = ?", number, key))
+        for key, *row in rows.fetchall()
+    )
+
+
+def _processing(connection: sqlite3.Connection, which: str, *values: int) -> Processing | None:
+    """What is known of the receipts that an SQL condition selects."""
+    rows = connection.execute(
+        f"SELECT events, failed, reason FROM receipts WHERE {which} ORDER BY id",  # noqa: S608 - our own text
+        values,
+    ).fetchall()
+    if not rows:
+        return None
+    return Processing(
+        processed=sum(events - failed for events, failed, _ in rows if failed is not None),
+        failed=sum(failed for _, failed, _ in rows if failed is not None),
+        unknown=sum(events for events, failed, _ in rows if failed is None),
+        reason=next((reason for *_, reason in reversed(rows) if reason), None),
+    )
 
 
 def read_dead_letters(connection: sqlite3.Connection, number: int) -> tuple[DeadLetter, ...]:
@@ -286,7 +327,7 @@ def _in_order(
 def _destinations(connection: sqlite3.Connection) -> Iterator[DestinationStatus]:
     rows = connection.execute(
         """
-        SELECT key, name, failing_since, failures, error, error_at, retry_at,
+        SELECT destinations.id, key, name, failing_since, failures, error, error_at, retry_at,
         COALESCE(batches, 0), COALESCE(waiting.events, 0), COALESCE(bytes, 0), collected_at,
         (SELECT json_group_object(outcome, events) FROM counters WHERE destination = destinations.id),
         (SELECT json_group_object(outcome, last_at) FROM counters WHERE destination = destinations.id)
@@ -297,5 +338,10 @@ def _destinations(connection: sqlite3.Connection) -> Iterator[DestinationStatus]
         ORDER BY destinations.id
         """
     )
-    for *fields, counters, last_at in rows:
-        yield replace(DestinationStatus(*fields), counters=json.loads(counters), last_at=json.loads(last_at))
+    for number, *fields, counters, last_at in rows.fetchall():
+        yield replace(
+            DestinationStatus(*fields),
+            counters=json.loads(counters),
+            last_at=json.loads(last_at),
+            processing=_processing(connection, "destination = ?", number),
+        )

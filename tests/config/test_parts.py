@@ -269,3 +269,28 @@ def closed(tmp_path: Path) -> Path:
     """A directory that only its owner enters."""
     tmp_path.chmod(0o700)
     return tmp_path
+
+
+DATA_MANAGER = '[[bridge.destinations]]\nmeasurement_id = "G-ABCD1"\nkind = "data-manager"\n'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        DATA_MANAGER + 'property_id = "12345"\n[bridge.google]\nproperty_id = "67890"\n',
+        DATA_MANAGER + '[bridge.google]\nproperty_id = "12345"\n',
+    ],
+)
+def test_a_data_manager_destination_needs_a_property_and_no_secret(tmp_path: Path, text: str) -> None:
+    (one,) = destinations(loaded(tmp_path, text), {})
+    assert (one.property_id, one.secret, one.endpoint) == ("12345", None, "")
+
+
+def test_what_a_data_manager_destination_has_no_use_for_is_refused(tmp_path: Path) -> None:
+    text = f'{DATA_MANAGER}api_secret_env = "SECRET"\nendpoint = "{EU}"\n'
+    with pytest.raises(ConfigError) as caught:
+        destinations(loaded(tmp_path, text), {})
+    assert [problem.what for problem in caught.value.problems] == [
+        "has no use for api_secret_env and endpoint with kind data-manager",
+        "has no property_id",
+    ]
