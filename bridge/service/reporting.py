@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from bridge.delivery.limits import EVENTS_PER_DAY
 from bridge.log import Line
 from bridge.mongooseim import wall
 from bridge.report import json_log
@@ -34,8 +35,6 @@ log = logging.getLogger(__name__)
 
 _DAY: Final = 86_400_000
 """In milliseconds, as the settings have time."""
-_EVENTS_PER_DAY: Final = 100_000
-"""What GA4 takes of one Client ID; the rest is dropped without a word."""
 
 NO_ID_YET: Final = "(random, made with the first report)"
 """In place of the Client ID in a preview before the first report."""
@@ -161,10 +160,10 @@ def _notes(facts: ClusterFacts, number: int, settings: Settings) -> Iterator[Not
     if named := sorted(used.intersection(settings.bridge.also_known)):
         yield Note("also_known", "", f"reported by name because of bridge.also_known: {', '.join(named)}")
     events_per_day = number * _DAY / settings.service.periodic_report
-    if events_per_day > _EVENTS_PER_DAY:
+    if events_per_day > EVENTS_PER_DAY:
         yield Note(
             "too_many_events",
             "",
-            f"at this rate {events_per_day:,.0f} events a day: GA4 drops those beyond {_EVENTS_PER_DAY:,} silently",
+            f"at this rate {events_per_day:,.0f} events a day: GA4 drops those beyond {EVENTS_PER_DAY:,} silently",
             "set bridge.aggregate_modules = true, or a longer periodic_report",
         )

@@ -14,8 +14,6 @@ from tests.support.bridge import Bridge, Result
 from tests.support.emulator import running_emulator
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from erlang_stubs.cluster import StubCluster
 
 SECONDS = 10
@@ -56,80 +54,57 @@ def test_a_cookie_file_that_others_can_read(bridge: Bridge, tmp_path: Path) -> N
     fails(bridge, 2, "chmod 0400", str(exposed), arguments=("--cookie-file", str(exposed)))
 
 
-def test_an_unknown_node(bridge: Bridge) -> None:
-    fails(
-        bridge,
-        3,
-        "nobody@localhost",
-        "not registered",
-        "it lists mongooseim1, mongooseim2",
-        arguments=("--node", "nobody@localhost"),
-    )
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        ("--node nobody@localhost", 3, ["nobody@localhost", "not registered", "it lists mongooseim1, mongooseim2"]),
+        ("--node mongooseim1@localhost:1", 3, ["refuses", "port 1"]),
+        ("--node mongooseim@no-such-host", 3, ["does not resolve", "no-such-host"]),
+        *(
+            (f"--node {name}", 2, ["bridge.nodes", "name@host"])
+            for name in ("mongooseim", "@host", "a@b@c", "a@h:99999")
+        ),
+        ("--name me@localhost --node a@host.example", 2, ["short and long names"]),
+    ],
+)
+def test_a_node_that_cannot_be_reached_or_named(bridge: Bridge, arguments: str, code: int, words: list[str]) -> None:
+    fails(bridge, code, *words, arguments=tuple(arguments.split()))
+
+
+def test_a_blank_in_a_name(bridge: Bridge) -> None:
+    fails(bridge, 2, "bridge.nodes", "name@host", arguments=("--node", "a b@h"))
 
 
 def test_a_host_without_epmd(bridge: Bridge) -> None:
     fails(bridge, 3, "no EPMD answers", "ERL_EPMD_PORT", ERL_EPMD_PORT="1")
 
 
-def test_a_refused_port(bridge: Bridge) -> None:
-    fails(bridge, 3, "refuses", "port 1", arguments=("--node", "mongooseim1@localhost:1"))
-
-
-def test_a_host_name_that_does_not_resolve(bridge: Bridge) -> None:
-    fails(bridge, 3, "does not resolve", "no-such-host", arguments=("--node", "mongooseim@no-such-host"))
-
-
-@pytest.fixture
-def mute_port() -> Iterator[int]:
-    """Takes connections, as the kernel does for it, and never says a word."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        yield server.getsockname()[1]
-
-
-def test_a_port_that_never_answers(bridge: Bridge, mute_port: int) -> None:
-    fails(bridge, 3, "did not answer in time", arguments=("--node", f"mongooseim1@localhost:{mute_port}"))
-
-
-def test_something_that_is_no_node(bridge: Bridge, default_cluster: StubCluster) -> None:
+def test_a_port_that_says_nothing_or_is_no_nodes(bridge: Bridge, default_cluster: StubCluster) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mute:  # the kernel takes connections for it
+        node = f"mongooseim1@localhost:{mute.getsockname()[1]}"
+        fails(bridge, 3, "did not answer in time", arguments=("--node", node))
     fails(bridge, 3, "node1@localhost", arguments=("--node", f"node1@localhost:{default_cluster.epmd_port}"))
 
 
-@pytest.mark.parametrize("name", ["mongooseim", "@host", "a@b@c", "a@h:99999", "a b@h"])
-def test_a_name_that_is_none(bridge: Bridge, name: str) -> None:
-    fails(bridge, 2, "bridge.nodes", "name@host", arguments=("--node", name))
-
-
-def test_short_and_long_names(bridge: Bridge) -> None:
-    fails(bridge, 2, "short and long names", arguments=("--name", "me@localhost", "--node", "a@host.example"))
-
-
-def test_an_empty_node_list(bridge: Bridge) -> None:
-    bridge.settings = "nodes = []"
-    bridge.configure()
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[bridge]\nnodes = []", ["bridge.nodes", "config.toml:"]),
+        ("[bridge\n", ["config.toml", "not valid TOML", "line 1"]),
+        ('[bridge]\nsate_dir = "/x"', ["bridge.sate_dir", "did you mean 'state_dir'", "config.toml:"]),
+        (
+            '[services.service_mongoose_system_metrics]\nreport = true\ntracking_id.id = "G-ABCD"',
+            ["tracking_id", "no secret", "secret_file"],
+        ),
+        (None, ["config.toml", "No such file", "--config"]),
+    ],
+)
+def test_a_configuration_file_that_cannot_be_used(bridge: Bridge, text: str | None, words: list[str]) -> None:
     bridge.environ = {name: value for name, value in bridge.environ.items() if not name.endswith("_NODES")}
-    fails(bridge, 2, "bridge.nodes", "config.toml:")
-
-
-def test_a_malformed_file(bridge: Bridge) -> None:
-    bridge.config.write_text("[bridge\n")
-    fails(bridge, 2, "config.toml", "not valid TOML", "line 1")
-
-
-def test_an_unknown_key(bridge: Bridge) -> None:
-    bridge.settings = 'sate_dir = "/x"'
-    bridge.configure()
-    fails(bridge, 2, "bridge.sate_dir", "did you mean 'state_dir'", "config.toml:")
-
-
-def test_a_missing_secret(bridge: Bridge) -> None:
-    bridge.service = 'report = true\ntracking_id.id = "G-ABCD"'
-    bridge.configure()
-    fails(bridge, 2, "tracking_id", "no secret", "secret_file")
-
-
-def test_a_missing_file(bridge: Bridge) -> None:
-    bridge.config.unlink()
-    fails(bridge, 2, "config.toml", "No such file", "--config")
+    bridge.config.write_text(text or "")
+    if text is None:
+        bridge.config.unlink()
+    fails(bridge, 2, *words)
 
 
 def test_a_log_directory_that_cannot_be_written(bridge: Bridge) -> None:

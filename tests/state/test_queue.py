@@ -1,4 +1,4 @@
-"""Batches are claimed by one owner at a time, settled once, and given up only for a reason that is counted."""
+"""Batches are taken in order, settled once, and given up only for a reason that is counted."""
 
 from pathlib import Path
 
@@ -52,7 +52,7 @@ def test_a_failure_is_remembered_until_the_next_success(hands: Hands, store: Sta
     assert store.queue.standing(A.id) == Standing()
 
 
-def test_patience_from_before_the_clock_went_back_is_void(hands: Hands, store: State) -> None:
+def test_a_retry_after_from_before_the_clock_went_back_is_void(hands: Hands, store: State) -> None:
     keep(store, report(1, NOW), [A])
     (one,) = store.queue.take(A.id, 10)
     store.queue.settle(A.id, [Settled(one, Outcome.RETRY, "503")], wait=3600.0, asked=3600.0)
