@@ -188,10 +188,9 @@ class Installation:
         """The state directory, bounded as the configuration says.
 
         Args:
-            look: only look: nothing is created, changed or mended.
+            look: only look: nothing is created, changed or mended, and what is not there is empty.
 
         Raises:
-            NoState: nothing is there, and `look` is set.
             StateError: it cannot be used.
         """
         from bridge.state.queue import Bounds  # noqa: PLC0415 - see above

@@ -13,7 +13,6 @@ from bridge.cli.context import format_option, installation, pass_installation, p
 from bridge.cli.shapes import History, PastReport, echo_json, shaped
 from bridge.cli.table import events_table, table
 from bridge.errors import BridgeError
-from bridge.state.errors import NoState
 from bridge.times import moment
 
 if TYPE_CHECKING:
@@ -54,16 +53,14 @@ def command(installation: Installation, ctx: click.Context, limit: int, form: st
     if ctx.invoked_subcommand:
         return
     installation.set_up_log()
-    found: Sequence[ReportStatus] = ()
-    try:
-        with installation.state(look=True) as state:
-            found = state.status(limit).reports
-    except NoState:
-        click.echo("no report was made yet", err=True)
+    with installation.state(look=True) as state:
+        found = state.status(limit).reports
     if form == "json":
         echo_json(shaped(History, reports=found))
     elif found:
         click.echo(_listed(found), nl=False)
+    else:
+        click.echo("no report was made yet", err=True)
 
 
 @command.command(name="show")
@@ -75,8 +72,9 @@ def show(installation: Installation, number: int, form: str) -> None:
     with installation.state(look=True) as state:
         found = state.report(number)
     if found is None:
-        days = installation.settings.bridge.history_days
-        raise click.BadParameter(f"there is no report {number}; `history` lists those of the last {days} days")
+        bridge = installation.settings.bridge
+        there = f"`history` lists those of the last {bridge.history_days} days"
+        raise click.BadParameter(f"there is no report {number} in {bridge.state_dir}; {there}")
     record, events, dead = found
     if form == "json":
         echo_json(shaped(PastReport, report=record, events=events, dead_letters=dead))

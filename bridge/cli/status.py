@@ -12,13 +12,11 @@ from bridge.cli.context import format_option, pass_installation
 from bridge.cli.shapes import echo_json, shaped
 from bridge.cli.table import table
 from bridge.config.errors import ConfigError
-from bridge.state.errors import NoState
-from bridge.state.status import Status
-from bridge.times import distance, moment, system_clock
+from bridge.times import distance, moment
 
 if TYPE_CHECKING:
     from bridge.app import Installation
-    from bridge.state.status import DestinationStatus
+    from bridge.state.status import DestinationStatus, Status
 
 
 @click.command(name="status", cls=Command)
@@ -31,11 +29,8 @@ def command(installation: Installation, form: str) -> None:
         configured = installation.configured
     except ConfigError as error:
         click.echo(f"destinations cannot be used: {error}", err=True)
-    try:
-        with installation.state(look=True) as state:
-            status = state.status(1, configured)
-    except NoState:
-        status = Status.before_the_first_report(system_clock().wall(), configured)
+    with installation.state(look=True) as state:
+        status = state.status(1, configured)
     if form == "json":
         consent = installation.consent
         echo_json(shaped(shapes.Status, status, reporting=consent.given, reason=consent.reason))

@@ -7,7 +7,6 @@ that the operator cannot see, and nothing that was collected is lost by a crash.
 from __future__ import annotations
 
 import logging
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -18,7 +17,6 @@ from bridge.mongooseim import wall
 from bridge.report import json_log
 from bridge.report.events import events
 from bridge.report.model import Note, Report
-from bridge.state.errors import NoState
 from bridge.state.queue import Target
 from bridge.state.totals import remember, stanza_counts
 from bridge.times import system_clock
@@ -98,9 +96,7 @@ async def preview_report(collect: Callable[[], Awaitable[ClusterFacts]], install
         StateError: the state file cannot be read.
     """
     facts = await collect()
-    totals: StanzaTotals = {}
-    kept = None
-    with suppress(NoState), installation.state(look=True) as state:
+    with installation.state(look=True) as state:
         totals, kept = state.stanza_totals(), state.kept_client_id()
     client_id = facts.cluster_id or kept or NO_ID_YET
     return build_report(facts, totals, client_id, system_clock().wall(), installation.settings)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from bridge.files import open_own
 from bridge.log import Line
 from bridge.state import schema
-from bridge.state.errors import NoState, StateBusy, StateDamaged, StateError, StateFull
+from bridge.state.errors import StateBusy, StateDamaged, StateError, StateFull
 from bridge.state.lock import locked, unusable
 from bridge.times import moment
 
@@ -74,7 +74,6 @@ class Database:
         """Open the file if it is not, and again if another process has replaced it: what is written there now counts.
 
         Raises:
-            NoState: there is none, and this process only looks.
             StateError: it cannot be used.
         """
         if self._connection:
@@ -150,19 +149,19 @@ class Database:
             return work(connection)
 
     def _looked_at(self) -> sqlite3.Connection:
-        if not self.path.exists():
-            raise NoState(f"there is no {self.path}", "no report was ever made, or bridge.state_dir is another one")
-        # Without a write-ahead log nobody has the file open, and SQLite can be kept from making files beside it.
-        alone = not self.path.with_name(f"{FILE_NAME}-wal").exists()
-        uri = f"{self.path.absolute().as_uri()}?mode=ro{'&immutable=1' if alone else ''}"
-        connection = sqlite3.connect(uri, uri=True, timeout=1.0, isolation_level=None)
-        if not schema.is_current(connection):  # of an older release, or empty: seen as it will be
-            copy = sqlite3.connect(":memory:", isolation_level=None)
+        memory = sqlite3.connect(":memory:", isolation_level=None)
+        if self.path.exists():
+            # Without a write-ahead log nobody has the file open, and SQLite can be kept from making files beside it.
+            alone = not self.path.with_name(f"{FILE_NAME}-wal").exists()
+            uri = f"{self.path.absolute().as_uri()}?mode=ro{'&immutable=1' if alone else ''}"
+            connection = sqlite3.connect(uri, uri=True, timeout=1.0, isolation_level=None)
+            if schema.is_current(connection):
+                memory.close()
+                return connection
             with closing(connection):
-                connection.backup(copy)
-            schema.prepare(copy)
-            return copy
-        return connection
+                connection.backup(memory)
+        schema.prepare(memory)  # nothing is there, or it is of an older release: seen as it will be
+        return memory
 
     def _opened(self) -> sqlite3.Connection:
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -1,7 +1,6 @@
 """What can go wrong with the state directory; nothing is ever half-written.
 
 StateError
-├── NoState         nothing was ever stored here
 ├── StateUnusable   the directory or a file in it cannot be created, read or written
 ├── StateFull       no room on the disk
 ├── StateBusy       another process holds a lock or the file for longer than the deadline
@@ -18,10 +17,6 @@ class StateError(BridgeError):
     """The root of the tree above."""
 
     exit_code = ExitCode.STATE
-
-
-class NoState(StateError):
-    """Nothing was ever stored in this state directory."""
 
 
 class StateUnusable(StateError):

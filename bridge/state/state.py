@@ -66,10 +66,9 @@ class State:
             state_dir: created with mode 0700; the file in it has 0600.
             bounds: how much is kept.
             clock: the machine's own by default.
-            look: for commands that only look: nothing is created, changed or mended.
+            look: for commands that only look: nothing is created, changed or mended, and what is not there is empty.
 
         Raises:
-            NoState: nothing is there, and `look` is set.
             StateError: it cannot be used.
         """
         clock = clock or system_clock()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -184,11 +184,6 @@ class Status:
     """The latest, newest first."""
     nodes: tuple[NodeStatus, ...] = ()
     destinations: tuple[DestinationStatus, ...] = ()
-
-    @classmethod
-    def before_the_first_report(cls, now: int, configured: Mapping[str, str]) -> Self:
-        """The status where nothing was ever stored."""
-        return cls(now, destinations=_in_order((), configured))
 
     @property
     def last_report(self) -> ReportStatus | None:

@@ -57,8 +57,8 @@ def test_before_the_first_report_there_is_nothing_and_that_is_no_failure(tmp_pat
     assert bridge.run("history", "--format", "json").json()["reports"] == []
     assert bridge.run("history").code == 0
     missing = bridge.run("history", "show", "1")
-    assert (missing.code, missing.out) == (5, "")
-    assert "no report was ever made" in missing.err
+    assert (missing.code, missing.out) == (2, "")
+    assert "there is no report 1" in missing.err
     assert not bridge.state_dir.exists(), "looking creates nothing"
 
 

@@ -12,7 +12,7 @@ from bridge.delivery.batches import batches
 from bridge.delivery.errors import LimitError
 from bridge.mongooseim.facts import Incarnation
 from bridge.report.model import Event, Note, Report
-from bridge.state.errors import NoState, StateBusy, StateUnusable
+from bridge.state.errors import StateBusy, StateUnusable
 from bridge.state.queue import Bounds
 from bridge.state.state import State
 from bridge.state.status import NodeStatus, ServiceStatus
@@ -38,9 +38,9 @@ def test_the_file_waits_for_the_disk_and_has_a_write_ahead_log(state: Path, stor
     assert store.database.read(pragmas) == ["wal", 2, 1, 2]
 
 
-def test_a_command_that_only_looks_creates_nothing(state: Path) -> None:
-    with pytest.raises(NoState, match="no report was ever made"):
-        State.open(state, look=True)
+def test_a_command_that_only_looks_sees_what_is_not_there_as_empty_and_creates_nothing(state: Path) -> None:
+    with State.open(state, look=True) as looked:
+        assert (looked.status().reports, looked.kept_client_id(), looked.stanza_totals()) == ((), None, {})
     assert not state.exists()
 
 
