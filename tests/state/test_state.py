@@ -16,6 +16,7 @@ from bridge.state.errors import StateBusy, StateUnusable
 from bridge.state.queue import Bounds
 from bridge.state.state import State
 from bridge.state.status import NodeStatus, ServiceStatus
+from bridge.state.totals import remember
 from tests.delivery.support import DAY, HOUR, NOW, Hands, destination, keep, report, targets
 
 A, B = destination("http://a/mp/collect", "G-AAAA"), destination("http://b/mp/collect", "G-BBBB")
@@ -231,3 +232,27 @@ def test_a_queue_and_a_lock_that_are_links_are_refused_and_their_targets_stay_as
             with pytest.raises(StateUnusable, match="link"):
                 State.open(state)
     assert (victim.read_text(), stat.S_IMODE(victim.stat().st_mode)) == ("precious", 0o644)
+
+
+def add_report_of(store: State, hands: Hands, *nodes: str) -> None:
+    totals = remember(store.stanza_totals(), {Incarnation(node, 1): {"xmppMessageSent": 5} for node in nodes})
+    keep(store, Report("1.2", hands.wall, (Event("host_count", {"value": 1}),), totals, dict.fromkeys(nodes)), [])
+
+
+def test_a_node_that_is_away_keeps_its_counters_for_as_long_as_the_history_knows_it(state: Path, hands: Hands) -> None:
+    with State.open(state, bounds=Bounds(history_days=30), clock=hands.clock) as store:
+        add_report_of(store, hands, "stays@host", "leaves@host")
+        hands.pass_time(29 * DAY)
+        add_report_of(store, hands, "stays@host")
+        assert set(store.stanza_totals()) == {Incarnation("stays@host", 1), Incarnation("leaves@host", 1)}
+        hands.pass_time(2 * DAY)
+        add_report_of(store, hands, "stays@host")
+        assert set(store.stanza_totals()) == {Incarnation("stays@host", 1)}
+
+
+def test_a_cluster_whose_nodes_have_new_names_every_day_does_not_fill_the_state(state: Path, hands: Hands) -> None:
+    with State.open(state, bounds=Bounds(history_days=10), clock=hands.clock) as store:
+        for day in range(100):
+            add_report_of(store, hands, f"pod-{day}@host")
+            hands.pass_time(DAY)
+        assert len(store.stanza_totals()) <= 11
