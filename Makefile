@@ -26,7 +26,7 @@ $(SETUP): pyproject.toml .ci/prepare
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,metrics]'
 	@touch $@
 
-demo: setup ## Do the main job before your eyes: two stub nodes, a local GA4, a preview and a report
+demo: setup ## Do the main job before your eyes: two stub nodes, a local GA4, a report and what the property shows of it
 	@$(BIN)/python -m erlang_stubs.demo
 
 lint: setup ## Check style, types and the direction of imports

@@ -1,7 +1,8 @@
 """The main job before your eyes: `make demo`, or `python -m erlang_stubs.demo [EMPTY_DIRECTORY]`.
 
 Starts two stub nodes and a local GA4, runs the installed `mongooseim-bridge` against them as a person would, and checks
-what arrived. What the bridge writes stays in the directory, `.cache/demo` unless given, until the next demo.
+what arrived. Before that it sets the property up, and then it shows what the property counted. What the bridge writes
+stays in the directory, `.cache/demo` unless given, until the next demo.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
 from bridge.cli.table import table
 from erlang_stubs.beam import StubError
 from erlang_stubs.build import HERE
@@ -27,6 +31,7 @@ if TYPE_CHECKING:
 
 PROGRAM: Final = Path(sys.executable).with_name("mongooseim-bridge")
 COMMAND_DEADLINE: Final = 30.0
+MEASUREMENT_ID: Final = "G-DEMO0001"
 TRAFFIC: Final = {"xmppMessageSent": 7, "xmppMessageReceived": 5, "xmppPresenceSent": 2}
 """What the users of the stub cluster do between the two reports."""
 
@@ -45,8 +50,13 @@ _CONFIG: Final = """\
   log_dir = {log_dir}
   log_level = "warning"
 
+[bridge.google]
+  credentials_file = {credentials_file}
+  endpoint = {google}
+  property_id = "123456789"
+
 [[bridge.destinations]]
-  measurement_id = "G-DEMO0001"
+  measurement_id = {measurement_id}
   api_secret_file = {secret_file}
   endpoint = {endpoint}
 """
@@ -73,17 +83,18 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def demo(directory: Path) -> None:
-    """Preview, report, traffic, report; then compare what was written with what arrived.
+    """Preview, set the property up, report, traffic, report; then compare what was written with what arrived.
 
     Raises:
         DemoFailed: a command failed, or what arrived is not what was reported.
         StubError: the nodes did not start.
     """
     record = directory / "arrived.jsonl"
-    with StubCluster() as cluster, _emulator(record) as endpoint:
+    with StubCluster() as cluster, _emulator(record, _secret(directory)) as endpoint:
         config = _write_config(directory, cluster, endpoint)
         print(f"MongooseIM nodes (stubs): {', '.join(node.name for node in cluster.nodes)}\nGA4 (local): {endpoint}")
         _run(config, "preview")
+        _run(config, "ga4", "setup", "--yes")
         _run(config, "report")
         first = _arrived(record)
         for stanza_type, count in TRAFFIC.items():
@@ -91,6 +102,7 @@ def demo(directory: Path) -> None:
         print(f"\nTraffic: {', '.join(f'{count} {stanza_type}' for stanza_type, count in TRAFFIC.items())}")
         _run(config, "report")
         second = _arrived(record)[len(first) :]
+        _run(config, "ga4", "report")
     log = directory / "log" / "system_metrics_report.json"
     _check(json.loads(log.read_text(encoding="utf-8")), first, second)
     _show(first, second)
@@ -98,8 +110,9 @@ def demo(directory: Path) -> None:
 
 
 @contextlib.contextmanager
-def _emulator(record: Path) -> Iterator[str]:
+def _emulator(record: Path, secret: Path) -> Iterator[str]:
     command = [str(PROGRAM), "ga4-emulator", "--port", "0", "--quiet", "--record", str(record)]
+    command += ["--measurement-id", MEASUREMENT_ID, "--api-secret-file", str(secret)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=_environ()) as process:
         try:
             assert process.stdout
@@ -116,17 +129,41 @@ def _emulator(record: Path) -> Iterator[str]:
                 process.kill()
 
 
+def _secret(directory: Path) -> Path:
+    return _private(directory / "api_secret", "demo-secret\n")
+
+
+def _credentials(directory: Path) -> Path:
+    """The key of a service account in the form in which Google gives it; the local GA4 takes any."""
+    pem = rsa.generate_private_key(public_exponent=65537, key_size=2048).private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    key = {
+        "type": "service_account",
+        "client_email": "demo@demo.iam.gserviceaccount.com",
+        "private_key": pem.decode(),
+        "token_uri": "https://oauth2.googleapis.com/token",
+    }
+    return _private(directory / "google.json", json.dumps(key))
+
+
+def _private(file: Path, text: str) -> Path:
+    file.touch(mode=0o600)
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
 def _write_config(directory: Path, cluster: StubCluster, endpoint: str) -> Path:
-    secret = directory / "api_secret"
-    secret.touch(mode=0o600)
-    secret.write_text("demo-secret\n", encoding="utf-8")
     values = {
         "node": cluster.entry,
         "epmd_port": cluster.epmd_port,
         "cookie_file": str(cluster.cookie_file),
         "state_dir": str((directory / "state").absolute()),
         "log_dir": str((directory / "log").absolute()),
-        "secret_file": str(secret.absolute()),
+        "secret_file": str((directory / "api_secret").absolute()),
+        "credentials_file": str(_credentials(directory).absolute()),
+        "google": endpoint.removesuffix("/mp/collect"),
+        "measurement_id": MEASUREMENT_ID,
         "endpoint": endpoint,
     }
     for name in ("state", "log"):
@@ -136,16 +173,21 @@ def _write_config(directory: Path, cluster: StubCluster, endpoint: str) -> Path:
     return config
 
 
-def _run(config: Path, command: str) -> None:
-    print(f"\n$ mongooseim-bridge --config {_shown(config)} {command}", flush=True)
+def _run(config: Path, *command: str) -> None:
+    words = " ".join(command)
+    print(f"\n$ mongooseim-bridge --config {_shown(config)} {words}", flush=True)
     try:
         code = subprocess.run(
-            [PROGRAM, "--config", config, command], env=_environ(), timeout=COMMAND_DEADLINE, check=False
+            [PROGRAM, "--config", config, *command],
+            env=_environ(),
+            stderr=subprocess.STDOUT,
+            timeout=COMMAND_DEADLINE,
+            check=False,
         ).returncode
     except subprocess.TimeoutExpired as error:
-        raise DemoFailed(f"{command} took longer than {COMMAND_DEADLINE:g} s") from error
+        raise DemoFailed(f"{words} took longer than {COMMAND_DEADLINE:g} s") from error
     if code != 0:
-        raise DemoFailed(f"{command} ended with exit code {code}")
+        raise DemoFailed(f"{words} ended with exit code {code}")
 
 
 def _environ() -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -24,8 +25,11 @@ def test_the_demo_reports_twice_and_shows_what_arrived(tmp_path: Path) -> None:
     arrived = [json.loads(line) for line in (tmp_path / "arrived.jsonl").read_text().splitlines()]
     assert len(arrived) == 2 * len(log)
     assert all(event["accepted"] for event in arrived)
-    for command in ("preview", "report"):
+    for command in ("preview", "ga4 setup --yes", "report", "ga4 report"):
         assert f"bridge.toml {command}\n" in done.stdout
+    modules = [event["params"] for event in arrived if event["name"] == "module_with_opt"]
+    counted = sum((params["module"], params.get("backend")) == ("mod_mam", "rdbms") for params in modules)
+    assert re.search(rf"^123456789 +mod_mam +rdbms +{counted}$", done.stdout, re.MULTILINE)
     assert {
         "name": "xmpp_stanza_count",
         "params": {"stanza_type": "xmppMessageSent", "total": 157, "increment": 7},
