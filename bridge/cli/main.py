@@ -5,6 +5,7 @@ The codes are those of `bridge.errors.ExitCode`.
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from typing import TYPE_CHECKING, Final, NoReturn
@@ -60,6 +61,7 @@ def cli(ctx: click.Context) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; every foreseen error is one clear line on stderr and its own exit code."""
+    gc.set_threshold(50_000)  # modules and classes are no garbage; looking for it takes a tenth of a `preview`
     try:
         code = cli.main(arguments, prog_name=NAME, standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)
@@ -79,6 +81,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         give_up_output()
         click.echo(f"{NAME}: the output cannot be written: {error.strerror}; give it another place", err=True)
         sys.exit(1)
+    finally:
+        gc.freeze()  # what ends with the process is not looked through once more: another tenth
 
 
 def _fail(error: BridgeError) -> NoReturn:

@@ -11,9 +11,7 @@ from bridge.cli.command import Command
 from bridge.cli.context import format_option, pass_installation
 from bridge.cli.progress import ask_cluster
 from bridge.cli.table import events_table
-from bridge.config.destinations import location
 from bridge.config.errors import ConfigError
-from bridge.delivery.batches import Location, batches
 from bridge.service.reporting import NO_ID_YET, preview_report
 from bridge.threads import run
 
@@ -51,6 +49,9 @@ def command(installation: Installation, form: str) -> None:
             )
         )
     elif form == "ga4":
+        from bridge.config.destinations import location  # noqa: PLC0415 - 8 ms that no other form needs
+        from bridge.delivery.batches import Location, batches  # noqa: PLC0415 - as above
+
         place = Location(*location(installation.settings.bridge))
         click.echo("\n".join(batch.body.decode() for batch in batches(report, place)))
     else:

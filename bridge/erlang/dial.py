@@ -146,7 +146,8 @@ class Dial:
             listed: list[str] = []
             with contextlib.suppress(OSError, EtfError):
                 listed = epmd.read_names(await _ask(ip, self._epmd_port, epmd.names_please()))
-            raise UnknownNode(self._name, listed)
+            names = f"it lists {', '.join(listed[:8])}" if listed else "it lists no node at all"
+            raise UnknownNode(self._name, names)
         if not answer.lowest <= epmd.DISTRIBUTION_VERSION <= answer.highest:
             raise NotAllowed(self._name, f"it speaks protocol versions up to {answer.highest}, not 6")
         self._observe(EPMD, f"{self._node.name} is registered at {where}")

@@ -1,27 +1,28 @@
 """What can go wrong between the bridge and a node: one class per cause, each with the likely cause and the remedy.
 
 ErlangError
-├── EtfError                    bytes that do not make a term, or a value that no term can hold
-├── BadNodeName                 a node name that cannot be used, or short and long names mixed
-├── ConnectError                no connection
-│   ├── UnresolvableHost        the host name has no address
-│   ├── NoEpmd                  nothing answers where EPMD should
-│   ├── UnknownNode             EPMD knows no such node
-│   ├── PortRefused             nothing listens on the node's port
-│   ├── PhaseTimeout            a phase of connecting took too long
-│   ├── BadCookie               the peer closed where its digest was due, or its own digest is wrong
-│   ├── SilentPort              the port closes before anything is said
-│   ├── NotAllowed              the peer refuses this name or lacks a flag
-│   ├── NameTaken               another program has taken our name over
-│   ├── WrongNode               another node listens there
-│   ├── TlsExpected             the peer wants TLS
-│   ├── TlsNotExpected          the peer does not speak TLS
-│   ├── CertificateError        a certificate was refused, by us or by the peer
-│   └── ProtocolViolation       the peer said what no node says
-└── CallError                   connected, but no result
-    ├── NodeDown                the connection was lost with the call in flight
-    ├── CallTimeout             no answer within the deadline; the call was cancelled
-    └── RemoteError             the called function failed: exit, error or throw
+├── EtfError                        bytes that do not make a term, or a value that no term can hold
+├── BadNodeName                     a node name that cannot be used, or short and long names mixed
+└── NodeError                       something with one node
+    ├── ConnectError                no connection
+    │   ├── UnresolvableHost        the host name has no address
+    │   ├── NoEpmd                  nothing answers where EPMD should
+    │   ├── UnknownNode             EPMD knows no such node
+    │   ├── PortRefused             nothing listens on the node's port
+    │   ├── PhaseTimeout            a phase of connecting took too long
+    │   ├── BadCookie               the peer closed where its digest was due, or its own digest is wrong
+    │   ├── SilentPort              the port closes before anything is said
+    │   ├── NotAllowed              the peer refuses this name or lacks a flag
+    │   ├── NameTaken               another program has taken our name over
+    │   ├── WrongNode               another node listens there
+    │   ├── TlsExpected             the peer wants TLS
+    │   ├── TlsNotExpected          the peer does not speak TLS
+    │   ├── CertificateError        a certificate was refused, by us or by the peer
+    │   └── ProtocolViolation       the peer said what no node says
+    └── CallError                   connected, but no result
+        ├── NodeDown                the connection was lost with the call in flight
+        ├── CallTimeout             no answer within the deadline; the call was cancelled
+        └── RemoteError             the called function failed: exit, error or throw
 """
 
 from __future__ import annotations
@@ -31,8 +32,6 @@ from typing import TYPE_CHECKING, ClassVar, Final
 from bridge.errors import BridgeError, ExitCode
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from bridge.erlang.terms import Term
 
 
@@ -55,27 +54,31 @@ PHASES: Final = (HOST, EPMD, PORT, TLS, HANDSHAKE, COOKIE)
 """The phases of connecting, in their order."""
 
 
-class ConnectError(ErlangError):
-    """No connection to a node; `node` is its name.
+class NodeError(ErlangError):
+    """Something with one node, with one class for each cause.
 
     Args:
-        node: the name.
-        detail: the cause, as far as it is known.
+        node: its name.
+        detail: the cause, as far as it is known; it may be what any program says at a node's port.
         phase: which phase failed, where it is another one than this class usually stands for.
     """
 
     problem: ClassVar[str] = "cannot be reached"
     advice: ClassVar[str] = ""
-    at: ClassVar[str] = HANDSHAKE
-    """The phase that fails with this error."""
+    at: ClassVar[str] = ""
+    """The phase of connecting that fails with this error."""
 
     def __init__(self, node: str, detail: str = "", *, phase: str = "") -> None:
         self.node = node
-        self.detail = detail
+        self.detail = detail.replace("\n", "\\n")
         what = f"node {node} {self.problem}"
-        # the detail may be what any program says at a node's port
-        detail = detail.replace("\n", "\\n")
-        super().__init__(f"{what}: {detail}" if detail else what, self.advice, phase=phase or self.at)
+        super().__init__(f"{what}: {self.detail}" if detail else what, self.advice, phase=phase or self.at)
+
+
+class ConnectError(NodeError):
+    """No connection to a node."""
+
+    at = HANDSHAKE
 
 
 class UnresolvableHost(ConnectError):
@@ -102,10 +105,6 @@ class UnknownNode(ConnectError):
     problem = "is not registered with the EPMD of its host"
     advice = "check the name before the @ and that the node is running"
     at = EPMD
-
-    def __init__(self, node: str, listed: Sequence[str] = ()) -> None:
-        names = f"it lists {', '.join(listed[:8])}" if listed else "it lists no node at all"
-        super().__init__(node, names)
 
 
 class PortRefused(ConnectError):
@@ -158,10 +157,6 @@ class WrongNode(ConnectError):
     problem = "is not the node that answers there"
     advice = "call it by the name that it gives itself; short and long names do not mix"
 
-    def __init__(self, node: str, name: str) -> None:
-        self.name = name
-        super().__init__(node, f"it calls itself {name}")
-
 
 class TlsExpected(ConnectError):
     """The peer speaks TLS on its distribution port, and we do not."""
@@ -194,27 +189,24 @@ class ProtocolViolation(ConnectError):
     advice = "is this the distribution port of a node of OTP 25 or newer?"
 
 
-class CallError(ErlangError):
-    """Connected, but no result of a call; `node` is the callee's."""
-
-    def __init__(self, node: str, message: str, remedy: str = "") -> None:
-        self.node = node
-        super().__init__(f"node {node} {message}", remedy)
+class CallError(NodeError):
+    """Connected, but no result of a call."""
 
 
 class NodeDown(CallError):
     """The connection was lost with the call in flight; whether the call was made is not known."""
 
-    def __init__(self, node: str, detail: str) -> None:
-        self.detail = detail
-        super().__init__(node, f"went down during a call: {detail}")
+    problem = "went down during a call"
 
 
 class CallTimeout(CallError):
     """No answer within the deadline; the call was cancelled in the node."""
 
+    problem = "did not answer a call in time"
+    advice = "is it overloaded?"
+
     def __init__(self, node: str, seconds: float) -> None:
-        super().__init__(node, f"did not answer a call within {seconds:g} s", "is it overloaded?")
+        super().__init__(node, f"it had {seconds:g} s")
 
 
 class RemoteError(CallError):
@@ -224,11 +216,13 @@ class RemoteError(CallError):
     anything: never log them unseen.
     """
 
+    problem = "answered a call with a failure"
+
     def __init__(self, node: str, kind: str, reason: Term, stacktrace: Term = None) -> None:
         self.kind = kind
         self.reason = reason
         self.stacktrace = stacktrace
-        super().__init__(node, f"answered a call with {kind}")
+        super().__init__(node, kind)
 
 
 _PASSING: Final = (

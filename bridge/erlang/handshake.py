@@ -164,7 +164,7 @@ class Handshake:
         if tag != ord("N") or len(name.encode()) != size:
             raise ProtocolViolation(self.peer, "no challenge message")
         if name != self.peer:
-            raise WrongNode(self.peer, name)
+            raise WrongNode(self.peer, f"it calls itself {name}")
         if lacking := flags.missing(theirs):
             raise NotAllowed(self.peer, f"it lacks the protocol flags {lacking:#x}; OTP 24 is the oldest supported")
         self._peer_creation = creation

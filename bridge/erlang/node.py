@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import secrets
 import socket
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
@@ -77,7 +76,7 @@ class Node:
             BadNodeName: `name` cannot be a node's name.
         """
         self._name = NodeName.parse(name) if name else None
-        self._creation = secrets.randbits(32) | 4  # 0 to 3 are those of old nodes
+        self._creation = _random_word() | 4  # 0 to 3 are those of old nodes
         self._cookie = cookie
         self._epmd_port = epmd_port or epmd.epmd_port(environ)
         self._tls = tls
@@ -189,9 +188,7 @@ class Node:
         Raises:
             BadNodeName, ConnectError: as for `call`; its `phase` is the one that failed.
         """
-        to = self._peer(peer)
-        to.observe = observe
-        await to.connected(asyncio.get_running_loop().time() + timeout)
+        await self._peer(peer).connected(asyncio.get_running_loop().time() + timeout, observe)
 
     def incarnation(self, peer: NodeName | str) -> int | None:
         """The creation of a connected peer, which differs in each life of that node; None where it is not connected."""
@@ -235,7 +232,7 @@ class Node:
         self._known[peer] = known
         return known
 
-    def _dial(self, peer: Peer) -> Dial:
+    def _dial(self, peer: Peer, observe: Observer | None) -> Dial:
         own, to = self._name, peer.name
         if own:
             check_style(own, to)
@@ -244,14 +241,14 @@ class Node:
         name, creation = (str(own), self._creation) if own else (_own_host(long=to.long), None)
 
         def make() -> Connection:
-            challenge = secrets.randbits(32)
-            handshake = Handshake(str(to), name, creation, self._cookie, challenge, take_over=not peer.yields)
+            cookie, challenge = self._cookie, _random_word()
+            handshake = Handshake(str(to), name, creation, cookie, challenge, take_over=not peer.yields)
             now = asyncio.get_running_loop().time()
             registered = self._handlers.keys()
             channel = Channel(handshake, tls=self._tls is not None, now=now, registered=registered, limits=self._limits)
             return Connection(channel, self._requested, peer.lose)
 
-        return Dial(to, self._epmd_port, make, context=self._context, observe=peer.observe)
+        return Dial(to, self._epmd_port, make, context=self._context, observe=observe)
 
     @cached_property
     def _context(self) -> ssl.SSLContext | None:
@@ -282,6 +279,11 @@ class Node:
             log.warning(Line("request_failed", name=request.name, node=connection.peer, error=type(error).__name__))
             answer = guest.failed(request, Atom("bridge_error"))
         connection.send(answer)
+
+
+def _random_word() -> int:
+    """32 random bits; the `secrets` module takes 3 ms to import."""
+    return int.from_bytes(os.urandom(4), "big")
 
 
 def _own_host(*, long: bool) -> str:

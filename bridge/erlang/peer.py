@@ -25,7 +25,7 @@ class Peer:
     def __init__(
         self,
         name: NodeName,
-        dial: Callable[[Peer], Dial],
+        dial: Callable[[Peer, Observer | None], Dial],
         on_up: Callable[[str], None] | None,
         on_down: Callable[[str, str], None] | None,
     ) -> None:
@@ -33,14 +33,12 @@ class Peer:
 
         Args:
             name: the node's name.
-            dial: gives a new attempt.
+            dial: gives a new attempt, and tells the observer of it.
             on_up: called with the name when it was connected to.
             on_down: called with the name and the reason when the connection was lost.
         """
         self.name = name
         self.connection: Connection | None = None
-        self.observe: Observer | None = None
-        """Is told of the next attempt."""
         self.yields = False
         """Whether to leave our name to another program that has it there: the peer closed our last connection itself,
         as it does when another one takes the name over."""
@@ -68,8 +66,8 @@ class Peer:
         """Let the next attempt begin without a pause."""
         self._pauses, self._not_before = None, 0.0
 
-    async def connected(self, deadline: float) -> Connection:
-        """The connection, made if need be.
+    async def connected(self, deadline: float, observe: Observer | None = None) -> Connection:
+        """The connection, made if need be; `observe` is told of the attempt, unless it has begun before.
 
         Raises:
             ConnectError: it cannot be made, or not before the deadline.
@@ -80,7 +78,7 @@ class Peer:
         if self._attempt is None:
             if self._failure and self._not_before > deadline:
                 raise self._failure.with_traceback(None)
-            self._attempt = loop.create_task(self._connect())
+            self._attempt = loop.create_task(self._connect(observe))
             self._attempt.add_done_callback(self._attempted)
         attempt = self._attempt
         await asyncio.wait({attempt}, timeout=max(0.0, deadline - loop.time()))
@@ -92,12 +90,12 @@ class Peer:
             raise NodeDown(str(self.name), "the bridge closed the connection before it was made")
         return attempt.result()
 
-    async def _connect(self) -> Connection:
+    async def _connect(self, observe: Observer | None) -> Connection:
         loop = asyncio.get_running_loop()
         self._dial = None
         await asyncio.sleep(max(0.0, self._not_before - loop.time()))
         try:
-            self._dial = self._new_dial(self)
+            self._dial = self._new_dial(self, observe)
             connection = await self._dial.run()
             if connection.loss:
                 raise NodeDown(str(self.name), connection.loss.detail)

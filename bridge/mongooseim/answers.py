@@ -6,8 +6,9 @@ and for custom modules.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
+
+from msgspec import Struct
 
 from bridge.mongooseim import wall
 from bridge.mongooseim.errors import BadAnswer
@@ -24,17 +25,15 @@ UNREADABLE = (TypeError, ValueError, LookupError, AttributeError, RecursionError
 """What taking apart a term of an unexpected shape or depth raises."""
 
 
-@dataclass(frozen=True, slots=True)
-class Modules:
+class Modules(Struct, frozen=True):
     """The modules of one node: open source ones per host type, and custom ones, for counting only."""
 
-    by_host_type: Mapping[int, frozenset[Module]] = field(default_factory=dict)
+    by_host_type: Mapping[int, frozenset[Module]] = {}
     custom: frozenset[int] = frozenset()
     """A host type and a custom module are numbers, the same on every node of a cluster."""
 
 
-@dataclass(frozen=True, slots=True)
-class NodeAnswer:
+class NodeAnswer(Struct, frozen=True):
     """What one node said. None: it could not say, and `failures` tells why."""
 
     name: str

@@ -7,7 +7,8 @@ leave the operator's network; those are for the operator's own eyes (summary, lo
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct
 
 STANZA_TYPES = (
     "xmppMessageSent",
@@ -19,8 +20,7 @@ STANZA_TYPES = (
 )
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Module:
+class Module(Struct, frozen=True, order=True):
     """An open-source module in use, with the options that MongooseIM reports of it."""
 
     name: str
@@ -29,24 +29,21 @@ class Module:
     api_version: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ModuleSet:
+class ModuleSet(Struct, frozen=True):
     """The modules loaded for `host_types` host types that have exactly this set in common."""
 
     modules: tuple[Module, ...]
     host_types: int
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class TlsOption:
+class TlsOption(Struct, frozen=True, order=True):
     """How client listeners do TLS: the mode, and the TLS module in releases that name it (before 6.4)."""
 
     mode: str
     module: str | None = None
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Incarnation:
+class Incarnation(Struct, frozen=True, order=True):
     """One life of the application on a node. Stanza counters start at 0 in each."""
 
     node: str
@@ -58,8 +55,7 @@ StanzaTotals = Mapping[Incarnation, Mapping[str, int]]
 """Stanza counters per incarnation of a node and stanza type, as read; never summed before increments are taken."""
 
 
-@dataclass(frozen=True, slots=True)
-class NodeFacts:
+class NodeFacts(Struct, frozen=True):
     """What is reported once per node, and the name by which the operator knows it. None: could not be asked."""
 
     name: str
@@ -71,8 +67,7 @@ class NodeFacts:
     config_type: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Unreachable:
+class Unreachable(Struct, frozen=True):
     """A member that gave no answer, and the reason in words for the operator."""
 
     node: str
@@ -83,8 +78,7 @@ class Unreachable:
         return f"{self.reason}; {self.remedy}" if self.remedy else self.reason
 
 
-@dataclass(frozen=True, slots=True)
-class ClusterFacts:
+class ClusterFacts(Struct, frozen=True):
     """One cluster's facts, merged from its nodes (design: once, per node, summed). None: no node could say."""
 
     nodes: tuple[NodeFacts, ...]
@@ -103,7 +97,7 @@ class ClusterFacts:
     stanzas: StanzaTotals
     own_reporter: bool
     """Whether the cluster's own service_mongoose_system_metrics sends to a property of the operator's."""
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
     """Facts that failed, as "fact: failure class", walled: known words only."""
     other_bridges: int = 0
     """How many other bridges are connected to the cluster."""

@@ -9,7 +9,7 @@ Source: erl_eval, erl_scan and erl_parse of stdlib; The Abstract Format, ERTS Us
 from __future__ import annotations
 
 from functools import lru_cache
-from importlib.resources import files
+from pathlib import Path
 from textwrap import fill, indent
 from typing import TYPE_CHECKING, Final
 
@@ -43,6 +43,7 @@ OWN_WORDS: Final = frozenset(
 ).union(OPTIONS, STANZA_TYPES, *WORDS.values())
 """Every word that MongooseIM's own reporter sends, but for those that are the operator's own."""
 
+_HERE: Final = Path(__file__).parent
 _PART_OF_TIME: Final = 0.8
 """The rest is for connecting, and for the answers to come back."""
 
@@ -87,7 +88,7 @@ def _text(arguments: str, *, own_report: bool = False) -> str:
 
 
 def _read(name: str) -> str:
-    return files("bridge.mongooseim").joinpath(name).read_text(encoding="utf-8").rstrip()
+    return (_HERE / name).read_text(encoding="utf-8").rstrip()
 
 
 def _call(module: str, function: str, *arguments: Term) -> Term:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import errno
 import json
 import os
-import secrets
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
 
 from bridge.errors import BridgeError, ExitCode
 from bridge.files import open_own
@@ -43,8 +43,7 @@ def as_json(events: Sequence[Event]) -> str:
     return json.dumps(listed, indent=2, allow_nan=False) + "\n"
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
+class Prepared(Struct, frozen=True):
     """A JSON log that lies complete on the disk beside its place: all that can fail has been done."""
 
     temporary: Path
@@ -79,7 +78,7 @@ def prepare(log_dir: Path, events: Sequence[Event]) -> Prepared:
     """
     text = as_json(events)
     # The name is a new one each time, so that nothing that lies there already can be written to.
-    prepared = Prepared(log_dir / f"{_TEMPORARY}{secrets.token_hex(8)}", log_dir / FILE_NAME)
+    prepared = Prepared(log_dir / f"{_TEMPORARY}{os.urandom(8).hex()}", log_dir / FILE_NAME)
     try:
         log_dir.mkdir(parents=True, exist_ok=True)
         for left in log_dir.glob(f"{_TEMPORARY}*"):

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from collections.abc import Mapping  # noqa: TC003 - a struct's annotations are to be readable
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from msgspec import Struct
 
-    from bridge.mongooseim.facts import StanzaTotals
+from bridge.mongooseim.facts import StanzaTotals  # noqa: TC001 - as above
 
 Value = str | int | float
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(Struct, frozen=True):
     """A GA4 event before GA4 knows of it: a name and flat params, as in `system_metrics_report.json`."""
 
     name: str
     params: Mapping[str, Value]
 
 
-@dataclass(frozen=True, slots=True)
-class StanzaCount:
+class StanzaCount(Struct, frozen=True):
     """One stanza type over the whole cluster: all that was counted, and what came since the last report."""
 
     stanza_type: str
@@ -30,8 +26,7 @@ class StanzaCount:
     increment: int
 
 
-@dataclass(frozen=True, slots=True)
-class Note:
+class Note(Struct, frozen=True):
     """Something that the operator should know about a report: who was not asked, what failed, what is counted twice."""
 
     kind: str
@@ -45,8 +40,7 @@ class Note:
         return f"{self.what}; {self.remedy}" if self.remedy else self.what
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(Struct, frozen=True):
     """One report of one cluster. Everything is fixed at collection; nothing downstream asks again."""
 
     client_id: str
@@ -55,8 +49,8 @@ class Report:
     events: tuple[Event, ...]
     totals: StanzaTotals
     """The stanza totals to remember for the next report's increments."""
-    nodes: Mapping[str, str | None] = field(default_factory=dict)
+    nodes: Mapping[str, str | None] = {}
     """The nodes that answered, with their releases; for the operator only, never sent."""
-    missing: Mapping[str, str] = field(default_factory=dict)
+    missing: Mapping[str, str] = {}
     """Members that did not answer, with the reason; never sent."""
     notes: tuple[Note, ...] = ()

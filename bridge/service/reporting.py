@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from os.path import lexists
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -96,10 +97,17 @@ async def preview_report(collect: Callable[[], Awaitable[ClusterFacts]], install
         StateError: the state file cannot be read.
     """
     facts = await collect()
-    with installation.state(look=True) as state:
-        totals, kept = state.stanza_totals(), state.kept_client_id()
+    totals, kept = _remembered(installation)
     client_id = facts.cluster_id or kept or NO_ID_YET
     return build_report(facts, totals, client_id, system_clock().wall(), installation.settings)
+
+
+def _remembered(installation: Installation) -> tuple[StanzaTotals, str | None]:
+    """What the last report left, and the Client ID, without making anything where there was none."""
+    if lexists(installation.settings.bridge.state_dir):  # else the 12 ms that it takes to import SQLite are spared
+        with installation.state(look=True) as state:
+            return state.stanza_totals(), state.kept_client_id()
+    return {}, None
 
 
 def build_report(

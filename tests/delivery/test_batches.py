@@ -1,11 +1,11 @@
 """A report is cut into requests exactly as GA4 takes them: its limits, its required params, its order."""
 
 import json
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from bridge.delivery.batches import Batch, Location, batches
 from bridge.delivery.errors import LimitError

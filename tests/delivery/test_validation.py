@@ -2,9 +2,9 @@
 
 import json
 import time
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from bridge.delivery.batches import batches
 from bridge.delivery.destination import Answer

@@ -21,7 +21,10 @@ from erlang_stubs.beam import Beam, Epmd, Runtime, write_cookie
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
+LONG = 20
+"""Seconds for what takes none on an idle machine."""
 COOKIE = "a_cookie_of_the_tests"
+SLEEPERS = "[P || P <- processes(), {current_function, {timer, sleep, 1}} <- [process_info(P, current_function)]]"
 CACHE = Path(__file__).parents[2] / ".cache"
 
 
@@ -58,6 +61,25 @@ async def until(what: str, holds: Callable[[], Awaitable[bool] | bool]) -> None:
                 await asyncio.sleep(0.01)
     except TimeoutError:
         pytest.fail(f"not within 20 s: {what}")
+
+
+def sleepers(beam: Beam) -> str:
+    """How many processes of a node sleep, as those of calls of timer:sleep/1 do."""
+    return beam.eval(f"length({SLEEPERS})")
+
+
+def tasks_of_the_bridge() -> list[asyncio.Task]:
+    return [task for task in asyncio.all_tasks() if "/bridge/erlang/" in task.get_coro().cr_code.co_filename]
+
+
+async def refused(node: Node, peer: str, kind: type[Exception], within: float = LONG) -> Exception:
+    """The error of a call, which must be of exactly this kind; afterwards nothing runs on."""
+    with pytest.raises(kind) as failure:
+        await node.call(peer, "erlang", "node", [], timeout=within)
+    assert type(failure.value) is kind
+    await node.close()
+    assert tasks_of_the_bridge() == []
+    return failure.value
 
 
 @dataclass

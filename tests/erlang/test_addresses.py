@@ -10,14 +10,13 @@ import pytest
 
 from bridge.erlang.errors import BadNodeName, PortRefused, WrongNode
 from erlang_stubs.beam import free_port
+from tests.erlang.conftest import LONG
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from erlang_stubs.beam import Beam
     from tests.erlang.conftest import Net
-
-LONG = 20
 
 
 def has_ipv6() -> bool:

@@ -12,14 +12,7 @@ import pytest
 from bridge.erlang import Atom, CallTimeout, EtfError, NodeDown, Pid, RemoteError
 from bridge.erlang.dial import PHASE_TIMEOUT
 from erlang_stubs.beam import eventually
-from tests.erlang.conftest import COOKIE
-
-LONG = 20
-SLEEPERS = "[P || P <- processes(), {current_function, {timer, sleep, 1}} <- [process_info(P, current_function)]]"
-
-
-def sleepers(beam) -> str:
-    return beam.eval(f"length({SLEEPERS})")
+from tests.erlang.conftest import COOKIE, LONG, SLEEPERS, sleepers
 
 
 async def test_the_first_call_connects_hidden_and_gives_the_result(net, beam):

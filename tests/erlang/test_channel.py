@@ -13,8 +13,8 @@ from bridge.erlang.errors import ProtocolViolation, TlsExpected
 from bridge.erlang.guest import Request
 from bridge.erlang.handshake import Handshake
 from bridge.secret import Secret
-from tests.erlang.acceptor import Acceptor
 from tests.erlang.fuzz_etf import mutated
+from tests.erlang.servers import Acceptor
 
 PEER = Pid(Atom("a@h"), 1, 2, 3)
 RUNNER = Pid(Atom("a@h"), 88, 0, 3)

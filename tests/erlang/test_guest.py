@@ -10,9 +10,8 @@ from bridge.erlang import Atom, Pid
 from bridge.erlang import node as node_module
 from bridge.erlang.errors import ConnectError, NameTaken
 from erlang_stubs.beam import eventually
-from tests.erlang.conftest import until
+from tests.erlang.conftest import LONG, sleepers, until
 
-LONG = 20
 NAME = "guest@localhost"
 
 
@@ -212,14 +211,12 @@ async def test_nothing_listens_and_no_epmd_knows_us(net25, beam25):
 
 async def test_processes_that_run_for_us_end_when_we_close(net, beam):
     """Those of calls in flight, and of calls that were given up a moment before."""
-    running = "length([P || P <- processes(), {timer, sleep, 1} <- [element(2, process_info(P, current_function))]])"
     node = net.node()
     await node.connect(beam.name, timeout=LONG)
-    before = await ask(beam, running)
     calls = [asyncio.ensure_future(node.call(beam.name, "timer", "sleep", [60_000], timeout=LONG)) for _ in range(20)]
-    await asyncio.to_thread(eventually, "they run", lambda: beam.eval(running) != before)
+    await asyncio.to_thread(eventually, "they run", lambda: sleepers(beam) == "20")
     for call in calls[:10]:
         call.cancel()
     await node.close()
     await asyncio.gather(*calls, return_exceptions=True)
-    await asyncio.to_thread(eventually, "none is left", lambda: beam.eval(running) == before)
+    await asyncio.to_thread(eventually, "none is left", lambda: sleepers(beam) == "0")

@@ -3,31 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.erlang import Atom, EtfError, ImproperList, Limits, NodeName, Pid, Reference, control, epmd, guest
+from bridge.erlang import Atom, EtfError, ImproperList, NodeName, Pid, Reference, control, epmd, guest
 from bridge.erlang import errors as errors_module
-from bridge.erlang.calls import Call, Calls, Failed, Returned
 from bridge.erlang.errors import (
     PHASES,
     BadNodeName,
     ConnectError,
     ErlangError,
     NotAllowed,
-    RemoteError,
-    UnknownNode,
-    retryable,
 )
-from bridge.erlang.handshake import Agreed
 from bridge.erlang.names import check_style
 from tests.erlang.strategies import all_terms
-
-if TYPE_CHECKING:
-    from bridge.erlang.channel import Event
 
 PEER = Pid(Atom("a@h"), 1, 2, 3)
 GONE = Pid(Atom("b@h"), 9, 0, 1)
@@ -182,20 +173,21 @@ def test_other_calls_to_net_kernel_end_at_once():
     assert answered(call, control.REG_SEND, PEER, Atom(""), Atom("net_kernel")) == [expected]
 
 
-def test_replies_go_to_the_alias_where_there_is_one():
-    alias = ImproperList([Atom("alias")], REFERENCE)
-    ping = (Atom("$gen_call"), (PEER, alias), (Atom("is_auth"), Atom("a@h")))
-    expected = control.write_with((alias, Atom("yes")), control.ALIAS_SEND, PEER, REFERENCE)
-    assert answered(ping, control.REG_SEND, PEER, Atom(""), Atom("net_kernel")) == [expected]
-    plain = (Atom("$gen_call"), (PEER, REFERENCE), (Atom("is_auth"), Atom("a@h")))
-    expected = control.write_with((REFERENCE, Atom("yes")), control.SEND, Atom(""), PEER)
-    assert answered(plain, control.REG_SEND, PEER, Atom(""), Atom("net_kernel")) == [expected]
+ALIAS = ImproperList([Atom("alias")], REFERENCE)
+MULTI = ImproperList([ALIAS], Reference(Atom("a@h"), (7, 7, 7), 3))
 
 
-def test_a_multi_call_is_answered_to_its_alias():
-    tag = ImproperList([ImproperList([Atom("alias")], REFERENCE)], Reference(Atom("a@h"), (7, 7, 7), 3))
+@pytest.mark.parametrize(
+    ("tag", "to"),
+    [
+        (REFERENCE, (control.SEND, Atom(""), PEER)),
+        (ALIAS, (control.ALIAS_SEND, PEER, REFERENCE)),
+        (MULTI, (control.ALIAS_SEND, PEER, REFERENCE)),
+    ],
+)
+def test_replies_go_to_the_alias_where_there_is_one(tag, to):
     ping = (Atom("$gen_call"), (PEER, tag), (Atom("is_auth"), Atom("a@h")))
-    expected = control.write_with((tag, Atom("yes")), control.ALIAS_SEND, PEER, REFERENCE)
+    expected = control.write_with((tag, Atom("yes")), *to)
     assert answered(ping, control.REG_SEND, PEER, Atom(""), Atom("net_kernel")) == [expected]
 
 
@@ -206,141 +198,6 @@ def test_io_requests_are_refused_at_once():
         (control.SEND, Atom(""), PEER), (Atom("io_reply"), REFERENCE, (Atom("error"), Atom("notsup")))
     )
     assert control.read(frame) == refusal
-
-
-# The table of calls.
-
-
-AGREED = Agreed("b@h", 9, "a@h", 3)
-
-
-def table() -> tuple[Calls, Call, list[bytes], Reference]:
-    written: list[bytes] = []
-    calls = Calls(AGREED, written.append, Limits())
-    call = calls.start("lists", "max", [[1, 2]])
-    message = control.read(written[0])
-    own = Pid(Atom("b@h"), 1, 0, 9)
-    run = (Atom("erpc"), Atom("execute_call"), 4)
-    reference = message.control[1]
-    assert message.control == (control.SPAWN_REQUEST, reference, own, own, run, [Atom("monitor")])
-    assert message.payload == [reference, Atom("lists"), Atom("max"), [[1, 2]]]
-    return calls, call, written, reference
-
-
-def take(calls: Calls, frame: bytes) -> list[Event]:
-    """What becomes of calls by a frame, which stands between other bytes."""
-    events: list[Event] = []
-    assert calls.receive(b"xx" + frame + b"yy", 2, 2 + len(frame), events) is None, "it is about a call"
-    return events
-
-
-OWN = Pid(Atom("b@h"), 1, 0, 9)
-RUNNER = Pid(Atom("a@h"), 88, 0, 3)
-
-
-def finished(reference: Reference, payload: object) -> bytes:
-    return control.write_with(payload, control.PAYLOAD_MONITOR_P_EXIT, RUNNER, OWN, reference)
-
-
-@pytest.mark.parametrize("value", [2, [b"x", 1.5], (), {Atom("a"): Atom("b")}])
-def test_a_result_reaches_who_waits_for_it(value):
-    calls, call, _, reference = table()
-    assert take(calls, control.write(control.SPAWN_REPLY, reference, OWN, 2, RUNNER)) == []
-    assert take(calls, finished(reference, (reference, Atom("return"), value))) == [Returned(call, value)]
-    assert calls.in_flight == 0
-
-
-def test_the_usual_answers_are_recognized_without_decoding_them(monkeypatch):
-    calls, call, _, reference = table()
-    monkeypatch.delattr(control, "read")
-    assert take(calls, control.write(control.SPAWN_REPLY, reference, OWN, 2, RUNNER)) == []
-    assert take(calls, finished(reference, (reference, Atom("return"), 1))) == [Returned(call, 1)]
-
-
-@pytest.mark.parametrize(
-    ("payload", "kind", "reason"),
-    [
-        (("REF", Atom("throw"), 1), "throw", 1),
-        (("REF", Atom("exit"), Atom("x")), "exit", Atom("x")),
-        (("REF", Atom("error"), Atom("undef"), [Atom("stack")]), "error", Atom("undef")),
-        (Atom("killed"), "exit", Atom("killed")),
-        ((Atom("oops"), 1, 2), "exit", (Atom("oops"), 1, 2)),
-        ((REFERENCE, Atom("return"), 1), "exit", (REFERENCE, Atom("return"), 1)),  # of another call
-    ],
-)
-def test_a_failure_reaches_who_waits_with_class_and_reason(payload, kind, reason):
-    for payload_is_inline in (False, True):
-        calls, call, _, reference = table()
-        ours = isinstance(payload, tuple) and payload[0] == "REF"
-        filled = (reference, *payload[1:]) if ours else payload
-        inline = control.write(control.MONITOR_P_EXIT, RUNNER, OWN, reference, filled)
-        (failed,) = take(calls, inline if payload_is_inline else finished(reference, filled))
-        assert isinstance(failed, Failed)
-        assert failed.call is call
-        assert isinstance(failed.error, RemoteError)
-        assert (failed.error.kind, failed.error.reason) == (kind, reason)
-
-
-def test_the_group_leader_is_ours_until_there_is_another():
-    written: list[bytes] = []
-    calls = Calls(AGREED, written.append, Limits())
-    calls.start("m", "f", [])
-    calls.lead(PEER)
-    calls.start("m", "f", [])
-    assert [control.read(frame).control[3] for frame in written] == [OWN, PEER]
-
-
-def test_a_spawn_that_is_refused_is_an_error():
-    calls, _, _, reference = table()
-    (failed,) = take(calls, control.write(control.SPAWN_REPLY, reference, OWN, 0, Atom("notsup")))
-    assert isinstance(failed, Failed)
-    assert isinstance(failed.error, RemoteError)
-    assert failed.error.reason == "notsup"
-
-
-def test_answers_that_nobody_waits_for_are_dropped():
-    calls, call, written, reference = table()
-    strange = Reference(reference.node, (*reference.ids[:2], 5), reference.creation)
-    older = Reference(reference.node, reference.ids, 8)
-    short = Reference(reference.node, reference.ids[:1], reference.creation)
-    for other in (strange, older, short):
-        assert take(calls, control.write(control.SPAWN_REPLY, other, OWN, 2, RUNNER)) == []
-        assert take(calls, finished(other, (other, Atom("return"), 1))) == []
-    result = finished(reference, (reference, Atom("return"), 1))
-    assert take(calls, result) == [Returned(call, 1)]
-    assert take(calls, result) == []  # twice
-    assert len(written) == 1
-
-
-@pytest.mark.parametrize("known", [True, False])
-def test_a_call_that_is_given_up_is_killed_as_soon_as_its_process_is_known(known):
-    written: list[bytes] = []
-    calls = Calls(AGREED, written.append, Limits())
-    call = calls.start("timer", "sleep", [1])
-    reference = control.read(written[0]).control[1]
-    spawned = control.write(control.SPAWN_REPLY, reference, OWN, 2, RUNNER)
-    if known:
-        take(calls, spawned)
-        calls.give_up(call)
-    else:
-        calls.give_up(call)
-        assert len(written) == 1
-        take(calls, spawned)
-    assert control.read(written[1]).control == (control.EXIT2, OWN, RUNNER, Atom("kill"))
-    assert calls.in_flight == 1, "it is in the table until its process has ended"
-    (ended,) = take(calls, finished(reference, Atom("killed")))
-    assert ended.call is call
-    assert calls.in_flight == 0
-    assert len(written) == 2
-
-
-@given(st.binary(max_size=40), st.integers(0, 60), st.binary(max_size=3))
-def test_a_damaged_answer_is_an_etf_error_or_dropped(noise, at, piece):
-    calls, _, _, reference = table()
-    frame = finished(reference, (reference, Atom("return"), [1, noise]))
-    damaged = frame[:at] + piece + frame[at + 1 :]
-    with contextlib.suppress(EtfError):
-        calls.receive(damaged, 0, len(damaged), [])
 
 
 # Errors.
@@ -357,7 +214,7 @@ def test_the_tree_in_the_module_is_the_tree_of_the_classes():
     "kind", [kind for kind in CLASSES if issubclass(kind, ConnectError) and kind is not ConnectError]
 )
 def test_each_cause_says_what_failed_with_which_node_and_what_to_do(kind):
-    error = kind("a@h", ["detail"]) if kind is UnknownNode else kind("a@h", "detail")
+    error = kind("a@h", "detail")
     assert error.what.startswith("node a@h ")
     assert "detail" in error.what
     assert kind.problem != ConnectError.problem
@@ -367,12 +224,3 @@ def test_each_cause_says_what_failed_with_which_node_and_what_to_do(kind):
 
 def test_what_comes_from_elsewhere_is_escaped():
     assert str(NotAllowed("a\x1b]0;x\x07@h", "status \x9b31m\u202e")).isprintable()
-
-
-def test_what_mends_itself_is_worth_a_retry_and_the_rest_is_not():
-    passing = {"UnresolvableHost", "NoEpmd", "UnknownNode", "PortRefused", "PhaseTimeout", "SilentPort", "NameTaken"}
-    passing |= {"NodeDown", "CallTimeout"}
-    for kind in CLASSES:
-        error = kind.__new__(kind)
-        assert retryable(error) == (kind.__name__ in passing), kind
-    assert not retryable(ValueError())

@@ -24,10 +24,10 @@ from bridge.erlang import (
     terms,
     tls,
 )
-from bridge.erlang.errors import CallError, ConnectError, ErlangError
+from bridge.erlang.errors import CallError, ConnectError, ErlangError, NodeError
 
 PAGE = (Path(__file__).parents[2] / "docs/erlang-node.md").read_text()
-GROUPS = {ErlangError, ConnectError, CallError}
+GROUPS = {ErlangError, NodeError, ConnectError, CallError}
 CLASSES = [
     kind
     for kind in [*vars(errors).values(), tls.TlsSetupError]

@@ -13,14 +13,13 @@ import pytest_asyncio
 
 from bridge.erlang import Atom, CallTimeout, NodeDown
 from bridge.erlang.errors import BadCookie, NotAllowed, PhaseTimeout, SilentPort
+from tests.erlang.conftest import LONG, tasks_of_the_bridge
 from tests.erlang.proxy import TO_NODE, TO_US, Proxy, cut, delay, reset, stall
-from tests.erlang.test_loss import tasks_of_the_bridge
 
 if TYPE_CHECKING:
     from erlang_stubs.beam import Beam
     from tests.erlang.conftest import Net
 
-LONG = 20
 ARGS = [1, (b"x" * 300,)]
 
 

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 import trustme
 
-from bridge.config.errors import ConfigError
 from bridge.config.tls import from_optfile, from_words
-from bridge.erlang import TlsOptions, dial
+from bridge.erlang import Node, TlsOptions, dial
 from bridge.erlang.errors import (
     BadCookie,
     CertificateError,
@@ -21,15 +19,15 @@ from bridge.erlang.errors import (
     TlsNotExpected,
 )
 from bridge.erlang.tls import TlsSetupError
-from bridge.secret import Secret
+from tests.erlang.conftest import LONG, refused
+from tests.erlang.servers import once, serving, silent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from erlang_stubs.beam import Beam
     from tests.erlang.conftest import Net
-
-LONG = 20
 
 
 @dataclass
@@ -130,12 +128,8 @@ async def test_a_node_that_we_called_pings_us_over_tls(net25, secure, ours):
         assert await node.call(secure.name, "erlang", "node", [], timeout=LONG) == secure.name
 
 
-async def failing(node, beam, kind) -> str:
-    async with node:
-        with pytest.raises(kind) as failure:
-            await node.call(beam.name, "erlang", "node", [], timeout=LONG)
-    assert type(failure.value) is kind
-    return str(failure.value)
+async def failing(node: Node, beam: Beam, kind: type[Exception]) -> str:
+    return str(await refused(node, beam.name, kind))
 
 
 async def test_a_wrong_cookie_over_tls_is_a_wrong_cookie(net25, secure, ours):
@@ -150,32 +144,14 @@ async def test_a_node_without_tls_is_told_apart_from_a_mute_one(net25, beam25, o
     monkeypatch.setattr(dial, "PHASE_TIMEOUT", 1.0)
     assert "remove" in await failing(net25.node(tls=ours.options), beam25, TlsNotExpected)
 
-    async def mute(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while await reader.read(1000):
-            pass
-        writer.transport.abort()
-
-    server = await asyncio.start_server(mute, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    async with net25.node(tls=ours.options) as node:
+    async with serving(silent) as port, net25.node(tls=ours.options) as node:
         with pytest.raises(PhaseTimeout, match="TLS at port"):
             await node.call(f"mute@localhost:{port}", "erlang", "node", [], timeout=LONG)
-    server.close()
 
 
 async def test_something_that_is_neither_tls_nor_a_node_is_told(net25, ours):
-    async def http(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read(100)
-        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
-        await writer.drain()
-        writer.close()
-
-    server = await asyncio.start_server(http, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    async with net25.node(tls=ours.options) as node:
-        with pytest.raises(TlsNotExpected):
-            await node.call(f"http@localhost:{port}", "erlang", "node", [], timeout=LONG)
-    server.close()
+    async with serving(once(b"HTTP/1.1 400 Bad Request\r\n\r\n")) as port:
+        await refused(net25.node(tls=ours.options), f"http@localhost:{port}", TlsNotExpected)
 
 
 async def test_a_certificate_of_another_ca_is_not_trusted(net25, secure, ours, stranger):
@@ -225,59 +201,3 @@ async def test_the_options_of_a_nodes_own_files_reach_it(net25, secure, tls_file
     for found in (from_optfile(tls_file), from_words(["-proto_dist", "inet_tls", "-ssl_dist_optfile", str(tls_file)])):
         async with net25.node(tls=found) as node:
             assert await node.call(secure.name, "erlang", "node", [], timeout=LONG) == secure.name
-
-
-def test_words_of_the_command_line():
-    words = ["-proto_dist", "inet_tls", "-ssl_dist_opt", "server_certfile", "/s.pem", "client_password", "hush"]
-    words += ["-ssl_dist_opt", "client_certfile", "/c.pem", "client_keyfile", "/c.key", "client_cacertfile", "/ca.pem"]
-    words += ["client_verify", "verify_peer", "-name", "a@b", "server_verify", "verify_peer"]
-    client = from_words(words)
-    assert client == TlsOptions(Path("/ca.pem"), Path("/c.pem"), Path("/c.key"), password=Secret("hush"))
-    assert "hush" not in repr(client)
-
-
-def test_without_options_nothing_is_verified_as_in_otp_25():
-    assert from_words(["-name", "a@b"]) == TlsOptions(verify=False)
-    assert from_words(["-ssl_dist_opt", "client_cacertfile", "/ca.pem"]).verify
-
-
-def test_an_optfile_counts_in_place_of_the_words(tmp_path):
-    path = tmp_path / "opts"
-    path.write_text("""
-        %% comment. with dots
-        [{client, [{cacertfile, <<"/ca \\"x\\".pem">>}, {verify, verify_none}, {verify, verify_peer}, {depth, 2},
-                   {server_name_indication, disable}, {versions, ['tlsv1.2', 'tlsv1.3']}, {x, 1.5e3}, inet6, {a}]}].
-    """)
-    words = ["-ssl_dist_opt", "client_certfile", "/c.pem", "server_certfile", "/s.pem", "-ssl_dist_optfile", str(path)]
-    assert from_words(words) == TlsOptions(cacertfile=Path('/ca "x".pem'), verify=False, check_hostname=False)
-
-
-def test_the_first_of_several_certificates_of_an_optfile_is_ours(tmp_path):
-    path = tmp_path / "opts"
-    pairs = '#{certfile => "/c.pem", keyfile => "/c" ".key", password => "hush"}, #{certfile => "/other.pem"}'
-    path.write_text(f'[{{client, [{{certs_keys, [{pairs}]}}, {{cacertfile, "/ca.pem"}}]}}].')
-    assert from_optfile(path) == TlsOptions(Path("/ca.pem"), Path("/c.pem"), Path("/c.key"), password=Secret("hush"))
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "[",
-        "[{a, b}]",
-        "{client, []}.",
-        "[{client, [}]].",
-        "[A].",
-        "[]. []. ",
-        "#{}.",
-        "[{client, [{certfile, [$/, 99]}]}].",
-        "[" * 2000 + "]" * 1999 + ".",
-    ],
-)
-def test_an_optfile_that_is_none_is_told_with_its_path(tmp_path, text):
-    path = tmp_path / "opts"
-    path.write_text(text)
-    with pytest.raises(ConfigError, match="opts"):
-        from_optfile(path)
-    with pytest.raises(ConfigError, match="missing"):
-        from_optfile(tmp_path / "missing")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import base64
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import httpx
+from msgspec.structs import replace
 
 from bridge.emulator.server import Emulator
 from bridge.mongooseim.collect import not_running

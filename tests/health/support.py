@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from msgspec import structs
+
 from bridge.app import Installation
 from bridge.health.server import HealthListener
 from bridge.mongooseim.facts import Unreachable
@@ -46,14 +48,14 @@ def grown(facts: ClusterFacts, step: int) -> ClusterFacts:
     if step % 9 == 8:
         lost = facts.nodes[-1].name
         reason = f"node {lost} did not answer in time"
-        return replace(
+        return structs.replace(
             facts,
             nodes=facts.nodes[:-1],
             unreachable=(Unreachable(lost, reason, "is it overloaded?"),),
             stanzas={incarnation: totals for incarnation, totals in counted.items() if incarnation.node != lost},
             modules=modules,
         )
-    return replace(facts, stanzas=counted, modules=modules)
+    return structs.replace(facts, stanzas=counted, modules=modules)
 
 
 @dataclass

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec.structs import replace
 
 from bridge.config.model import Settings
 from bridge.mongooseim.wall import MODULES, NEWEST, is_newer
@@ -88,7 +88,7 @@ def test_what_the_operator_names_is_reported_by_name_and_nothing_else_is(
     bridge.configure()
     after = bridge.run("preview", "--format", "json")
     assert "note: reported by name because of bridge.also_known: mod_acme_archive\n" in after.err
-    modules = [event["params"] for event in after.json() if event["name"] == "module_with_opt"]
+    modules = [event["params"] for event in after.json()["events"] if event["name"] == "module_with_opt"]
     assert [params for params in modules if "acme" in params["module"]] == [
         {"module": "mod_acme_archive", "backend": "custom"}
     ]
@@ -96,7 +96,7 @@ def test_what_the_operator_names_is_reported_by_name_and_nothing_else_is(
     counts = [
         event["params"]["value"]
         for result in (before, after)
-        for event in result.json()
+        for event in result.json()["events"]
         if event["name"] == "custom_module_count"
     ]
     assert counts == [2, 1]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec.structs import replace
 
 from bridge.mongooseim.answers import Modules, NodeAnswer
 from bridge.mongooseim.facts import Incarnation, Module, TlsOption

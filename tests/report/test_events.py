@@ -1,6 +1,6 @@
 """The events are the contract with dashboards that exist."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from bridge.mongooseim.facts import ClusterFacts, Incarnation, Module, ModuleSet, NodeFacts, TlsOption
 from bridge.report.events import COLUMNS, EVENTS, events, uptime
