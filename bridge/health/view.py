@@ -125,32 +125,21 @@ def _view(number: int, events: Sequence[Event], trends: str) -> ReportView:
 def _trends(reports: Sequence[ReportStatus], known: Mapping[int, Figures]) -> str:
     """Stanzas by type, and the sizes of reports, and a table with all of it."""
     oldest_first = reports[::-1]
-    moments = [*map(_when, oldest_first)]
-
-    def stanzas(stanza_type: str) -> list[int | None]:
-        return [known[report.id].stanzas.get(stanza_type) for report in oldest_first]
-
-    kinds = {"Messages": "Message", "IQs": "Iq", "Presences": "Presence"}
-    ways = ("Sent", "Received")
-    counted = {title: {way.lower(): stanzas(f"xmpp{kind}{way}") for way in ways} for title, kind in kinds.items()}
     sizes = {
         "Nodes": [len(report.nodes) for report in oldest_first],
         "Modules": [known[report.id].modules for report in oldest_first],
         "Events": [report.events for report in oldest_first],
     }
-    drawn = charts.trends(moments, {**counted, **{title: {"": values} for title, values in sizes.items()}})
-    headers = ("Report", "Collected", *sizes, *STANZA_TYPES)
-    columns = [*zip(*sizes.values(), strict=True)]
-    rows = [
-        (
-            str(report.id),
-            moment(report.collected_at),
-            *column,
-            *(known[report.id].stanzas.get(one) for one in STANZA_TYPES),
-        )
-        for report, column in zip(oldest_first, columns, strict=True)
-    ]
-    return drawn + charts.table("As a table", headers, rows[::-1])
+    stanzas = {one: [known[report.id].stanzas.get(one) for report in oldest_first] for one in STANZA_TYPES}
+    panels: dict[str, dict[str, Sequence[int | None]]] = {
+        title: {"sent": stanzas[f"xmpp{kind}Sent"], "received": stanzas[f"xmpp{kind}Received"]}
+        for title, kind in (("Messages", "Message"), ("IQs", "Iq"), ("Presences", "Presence"))
+    }
+    panels |= {title: {"": values} for title, values in sizes.items()}
+    headers = ("Report", "Collected", *sizes, *stanzas)
+    numbers, times = [str(report.id) for report in oldest_first], [moment(one.collected_at) for one in oldest_first]
+    rows = list(zip(numbers, times, *sizes.values(), *stanzas.values(), strict=True))
+    return charts.trends([*map(_when, oldest_first)], panels) + charts.table("As a table", headers, rows[::-1])
 
 
 def _cells(destination: DestinationStatus, reports: Sequence[ReportStatus]) -> Iterator[charts.Mark]:

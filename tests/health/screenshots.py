@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from selenium.webdriver.chrome.webdriver import WebDriver
 
     from bridge.mongooseim.facts import ClusterFacts
-    from bridge.report.model import Report
 
 DIRECTORY: Final = Path("build/screenshots")
 LOOKS: Final = [(width, scheme) for width in (1280, 360) for scheme in ("light", "dark")]
@@ -78,7 +77,7 @@ def place_at(directory: Path, *endpoints: str) -> Place:
 
 async def quiet(browser: WebDriver, directory: Path, facts: ClusterFacts, good: Emulator) -> None:
     place = place_at(directory, good.url)
-    place.preview = previewed(place, facts)
+    place.previews(replace(grown(facts, 40), domain_count=7))
     with place.state:
         for step in range(35):
             await place.report(grown(facts, step if step % 9 != 8 else step - 1))
@@ -112,17 +111,10 @@ async def troubled(browser: WebDriver, directory: Path, facts: ClusterFacts, goo
 
 async def young(browser: WebDriver, directory: Path, facts: ClusterFacts, good: Emulator) -> None:
     place = place_at(directory, good.url)
-    place.preview = previewed(place, facts)
+    place.previews(replace(grown(facts, 40), domain_count=7))
     with place.state:
         async with place.listener() as health:
             await asyncio.to_thread(picture, browser, health.address, "young")
-
-
-def previewed(place: Place, facts: ClusterFacts):
-    async def preview() -> Report:
-        return place.would_report(replace(grown(facts, 40), domain_count=7))
-
-    return preview
 
 
 if __name__ == "__main__":

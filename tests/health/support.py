@@ -119,5 +119,13 @@ class Place:
         """The report that would be made of these facts now."""
         return build_report(facts, self.state.stanza_totals(), "1.2", self.hands.wall, self.installation.settings)
 
+    def previews(self, facts: ClusterFacts) -> None:
+        """Have the listener's button, and what it would find."""
+
+        async def preview() -> Report:
+            return self.would_report(facts)
+
+        self.preview = preview
+
     async def deliver(self) -> None:
         await send_all(self.state, self.installation.destinations, seconds=2.0)

@@ -21,7 +21,7 @@ from tests.health.support import Place
 from tests.support.browser import browser, complaints, contrasts, cut_off, shown_at, wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable
     from pathlib import Path
 
     import httpx
@@ -135,6 +135,7 @@ async def test_the_page_shows_what_was_shared_and_what_became_of_it(
                 page.unfold()
                 assert page.text("ready") == "ready"
                 assert (page.text("last"), page.text("next"), page.text("nodes")) == ("1 h ago", "in 2 h", "2")
+                assert page.text("last-at") == moment(made.report.collected_at), "as the command line has it"
                 assert page.text("waiting") == str(events)
                 assert f"Client ID {made.report.client_id}" in page.text("sent-as")
                 words = page.words()
@@ -264,7 +265,7 @@ RED = """
 
 async def lived(place: Place, facts: ClusterFacts, good: Emulator, bad: Emulator) -> None:
     """Seven reports, with a node that was away, and with each thing that can become of a report."""
-    for step, fault in enumerate(("", "503", "403", "", "", "", "503")):
+    for step, fault in enumerate(("", "503:retry-after=900", "403", "", "", "", "503:retry-after=900")):
         bad.fail = fault
         away = facts.nodes[-1]
         known = (
@@ -319,6 +320,7 @@ async def test_every_chart_shows_what_the_state_file_has(
                 script = (
                     "return [...document.querySelectorAll('.figures tr')].map(r => [...r.cells].map(c => c.innerText))"
                 )
+                assert f"Since {moment(reports[0].collected_at)};" in page.text("developed")
                 head, *rows = browser.execute_script(script)
                 assert head[2:] == ["Nodes", "Modules", "Events", *STANZA_TYPES]
                 columns = [
@@ -508,7 +510,7 @@ async def test_everything_fits_and_stands_out(
 ) -> None:
     async with Emulator() as good, Emulator() as bad:
         place = Place(tmp_path, [good.url, bad.url])
-        place.preview = previewing(place, facts)
+        place.previews(facts)
         with place.state:
             await lived(place, facts, good, bad)
             await place.report(replace(facts, nodes=facts.nodes[:1], unreachable=(not_running(facts.nodes[1].name),)))
@@ -531,18 +533,11 @@ async def test_everything_fits_and_stands_out(
             await seen(browser, place, look)
 
 
-def previewing(place: Place, facts: ClusterFacts) -> Callable[[], Awaitable[Report]]:
-    async def preview() -> Report:
-        return place.would_report(facts)
-
-    return preview
-
-
 async def test_a_preview_is_the_difference_to_the_last_report(
     browser: WebDriver, place: Place, facts: ClusterFacts
 ) -> None:
     now = {life: {kind: n + 5 for kind, n in of.items()} for life, of in facts.stanzas.items()}
-    place.preview = previewing(place, replace(facts, domain_count=1234, stanzas=now))
+    place.previews(replace(facts, domain_count=1234, stanzas=now))
     await place.report(facts)
     place.hands.pass_time(HOUR)
 
