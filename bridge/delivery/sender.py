@@ -81,7 +81,6 @@ class Sender:
         self._environ = environ or {}
         self._transports: dict[Secret | None, httpx.AsyncHTTPTransport] = {}
         self._ways: dict[str, _Way] = {}
-        self._urls: dict[Secret, httpx.URL] = {}
 
     async def __aenter__(self) -> Self:
         return self
@@ -97,7 +96,6 @@ class Sender:
             await transport.aclose()
         self._transports.clear()
         self._ways.clear()
-        self._urls.clear()
 
     def check(self, peer: str) -> None:
         """Find out before anything is sent whether a peer can be posted to, and the proxy to it can be used.
@@ -139,8 +137,7 @@ class Sender:
 
     async def _exchange(self, request: Request, seconds: float) -> Answer:
         way = self._way(request.peer)
-        if (url := self._urls.get(request.url)) is None:  # parsing it takes as long as all the rest
-            url = self._urls[request.url] = _url(request.url, "the endpoint")
+        url = way.url(request.url)
         body = _Body(request.body)
         peer = request.peer if way.proxy is None else f"{request.peer} (through proxy {way.proxy})"
         status: int | None = None
@@ -204,6 +201,13 @@ class _Way:
         self.proxy = shown(proxy) if proxy else None
         self._host = httpx.URL(proxy.reveal()).host if proxy else host
         self._resolved_until = 0.0
+        self._last: tuple[Secret, httpx.URL] | None = None
+
+    def url(self, text: Secret) -> httpx.URL:
+        """The URL; mostly that of the request before, since reading it takes as long as all the rest."""
+        if self._last is None or self._last[0] != text:
+            self._last = text, _url(text, "the endpoint")
+        return self._last[1]
 
     async def resolve(self, peer: str, seconds: float) -> None:
         """Look the host up that is connected to, so that a name server that fails is told from a firewall.
