@@ -1,9 +1,9 @@
 """The Data Manager API as a destination: its requests by Google's own types, its refusals event by event."""
 
+import dataclasses
 import re
 import time
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import pytest
 from google.ads import datamanager_v1 as dm
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from bridge.conditions import Conditions
 from bridge.delivery.batches import Location
@@ -153,7 +154,7 @@ async def test_a_request_without_a_good_event_becomes_a_dead_letter(
 async def test_a_request_that_is_refused_for_its_destination_is_not_repeated(
     tmp_path: Path, to: DataManagerDestination, sender: Sender
 ) -> None:
-    status = await delivered(tmp_path, replace(to, measurement_id="G-OTHER1"), sender, GOOD)
+    status = await delivered(tmp_path, dataclasses.replace(to, measurement_id="G-OTHER1"), sender, GOOD)
     assert (status.rejected, status.queued_events) == (1, 0)
     assert status.error
     assert "destinations[0].product_destination_id: INVALID_DESTINATION" in status.error

@@ -9,6 +9,7 @@ import pytest
 from google.analytics.admin_v1beta.types import CustomMetric
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from bridge.delivery.limits import PARAMS_PER_EVENT, VALUE_LENGTH, check
 from bridge.google.definitions import SLOTS, Definition, compare, needed
@@ -91,7 +92,7 @@ def test_every_parameter_of_a_report_is_shown_by_a_definition_of_its_kind(facts:
 
 def test_every_event_has_room_for_all_its_params_and_all_names_fit_one_value() -> None:
     assert max(map(len, EVENTS.values())) + 2 <= PARAMS_PER_EVENT
-    everything = replace(
+    everything = structs.replace(
         EMPTY, http_api=tuple(WORDS["handler"]), transports=tuple(WORDS["transport"] | HTTP_TRANSPORTS)
     )
     for event in events(everything):
