@@ -6,6 +6,7 @@ are taken by the second one wherever it can tell.
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -60,6 +61,19 @@ def rfc3339(microseconds: int) -> str:
     latest = 253_402_300_799 * MICROSECONDS
     seconds, rest = divmod(min(max(microseconds, 0), latest), MICROSECONDS)
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:06}Z"
+
+
+def parse_moment(text: str, now: int) -> int:
+    """A time of day, µs since 1970, as people write it: a date, an RFC 3339 time (UTC without a zone), "3d" for ago.
+
+    Raises:
+        ValueError: it is none of these.
+    """
+    if ago := re.fullmatch(r"(\d{1,6})(s|min|h|d)", text):
+        units = {unit: seconds for seconds, unit in _UNITS}
+        return now - int(ago[1]) * units[ago[2]] * MICROSECONDS
+    read = datetime.fromisoformat(text)
+    return int((read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp() * MICROSECONDS)
 
 
 def distance(microseconds: int, now: int) -> str:

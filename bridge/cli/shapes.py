@@ -229,6 +229,7 @@ class DeadLetter(Shape):
     """A batch that a destination refused for good, or that was given up."""
 
     destination: str
+    id: str
     first: int
     events: int
     reason: str
@@ -241,6 +242,26 @@ class PastReport(Document):
     report: Report
     events: tuple[Event, ...]
     dead_letters: tuple[DeadLetter, ...]
+
+
+class Change(Shape):
+    """Events of one name and subject that differ between two reports."""
+
+    event: str
+    subject: str
+    before: tuple[str, ...]
+    after: tuple[str, ...]
+    moving: bool
+
+
+class ReportDifference(Document):
+    """`history diff`."""
+
+    before: int
+    after: int
+    joined: tuple[str, ...]
+    left: tuple[str, ...]
+    changes: tuple[Change, ...]
 
 
 class Objection(Shape):
@@ -397,6 +418,7 @@ DOCUMENTS: Final[Mapping[str, type[Document]]] = {
     "status": Status,
     "history": History,
     "history show": PastReport,
+    "history diff": ReportDifference,
     "validate": Validation,
     "compare": Comparison,
     "ga4 setup": Ga4Setup,

@@ -103,11 +103,16 @@ class Settled(NamedTuple):
         return self.batch.events - len(self.refused) if self.outcome is Outcome.DELIVERED else 0
 
     @property
+    def rejected(self) -> int:
+        """How many events were refused for good."""
+        return self.batch.events if self.outcome is Outcome.REJECTED else len(self.refused)
+
+    @property
     def letters(self) -> list[tuple[int, int, str]]:
-        """What was refused for good: index in the batch, number of events, and why."""
-        if self.outcome is Outcome.REJECTED:
-            return [(0, self.batch.events, self.error or "")]
-        return [(index, 1, reason) for index, reason in self.refused.items()]
+        """What was refused or given up, and is not too old to be sent again: index in the batch, how many, and why."""
+        if self.outcome in {Outcome.DELIVERED, Outcome.EXPIRED}:
+            return [(index, 1, reason) for index, reason in self.refused.items()]
+        return [(0, self.batch.events, self.error or "")]
 
 
 class Standing(NamedTuple):
@@ -270,8 +275,7 @@ def _settle(connection: sqlite3.Connection, destination: int, settled: Sequence[
             continue
         if not connection.execute("DELETE FROM queue WHERE id = ?", (batch.id,)).rowcount:
             continue  # the file was replaced meanwhile
-        rejected = sum(events for _, events, _ in one.letters)
-        dropped = batch.events - one.delivered - rejected
+        rejected, dropped = one.rejected, batch.events - one.delivered - one.rejected
         for what, events in ((Outcome.DELIVERED, one.delivered), (Outcome.REJECTED, rejected), (outcome, dropped)):
             counters[what] += events
         connection.execute(

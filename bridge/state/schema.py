@@ -113,7 +113,7 @@ CREATE TABLE outcomes (
   PRIMARY KEY (report, destination)
 ) WITHOUT ROWID;
 
--- Batches that a destination refused for good; their events are in the report.
+-- Batches that a destination refused, or that were given up and are not too old; their events are in the report.
 CREATE TABLE dead_letters (
   id INTEGER PRIMARY KEY,
   report INTEGER NOT NULL REFERENCES reports (id) ON DELETE CASCADE,

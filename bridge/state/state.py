@@ -163,10 +163,7 @@ class State:
                     "INSERT INTO outcomes (report, destination, events) VALUES (?, ?, ?)",
                     (number, key, len(report.events)),
                 )
-                connection.executemany(
-                    "INSERT INTO queue (report, destination, first, events, size, body) VALUES (?, ?, ?, ?, ?, ?)",
-                    [(number, key, batch.first, batch.events, len(batch.body), batch.body) for batch in target.batches],
-                )
+                _queue(connection, number, key, target)
             self._mark_nodes(connection, report)
             drop_expired(connection, self.clock)
             drop_beyond(connection, self._bounds, self.clock)
@@ -229,6 +226,37 @@ class State:
             return found[0], _unpacked(body), read_dead_letters(connection, number)
 
         return self.database.read(work)
+
+    def reports(self, limit: int, since: int, until: int) -> tuple[ReportStatus, ...]:
+        """The latest reports that were collected from one moment on and before another one, newest first.
+
+        Raises:
+            StateError: the state file cannot be read.
+        """
+        which = "WHERE collected_at >= ? AND collected_at < ? ORDER BY id DESC LIMIT ?"
+        return self.database.read(lambda connection: read_reports(connection, which, since, until, limit))
+
+    def resend(self, number: int, targets: Sequence[Target]) -> None:
+        """Queue again, of a report, what its dead letters name: for each target its batches of just these events.
+
+        Raises:
+            StateError: the state file cannot be written.
+        """
+
+        def work(connection: sqlite3.Connection) -> None:
+            for target in targets:
+                key = _destination_row(connection, target)
+                values = {"report": number, "destination": key, "again": sum(batch.events for batch in target.batches)}
+                which = "WHERE report = :report AND destination = :destination"
+                if not connection.execute(f"DELETE FROM dead_letters {which}", values).rowcount:  # noqa: S608
+                    continue  # somebody else was faster
+                connection.execute(
+                    f"UPDATE outcomes SET dropped = dropped + rejected - :again, rejected = 0 {which}",  # noqa: S608
+                    values,
+                )
+                _queue(connection, number, key, target)
+
+        self.database.write(work)
 
     def keep_service(self, service: ServiceStatus | None) -> None:
         """Keep what the running service says of itself; None when it ends."""
@@ -314,6 +342,13 @@ def _packed(events: Sequence[Event]) -> bytes:
 
 def _unpacked(body: bytes) -> tuple[Event, ...]:
     return tuple(Event(name, params) for name, params in json.loads(zlib.decompress(body)))
+
+
+def _queue(connection: sqlite3.Connection, number: int, destination: int, target: Target) -> None:
+    connection.executemany(
+        "INSERT INTO queue (report, destination, first, events, size, body) VALUES (?, ?, ?, ?, ?, ?)",
+        [(number, destination, batch.first, batch.events, len(batch.body), batch.body) for batch in target.batches],
+    )
 
 
 def _destination_row(connection: sqlite3.Connection, target: Target) -> int:

@@ -74,9 +74,11 @@ class ReportStatus:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A batch that a destination refused for good: which events of the report, and why."""
+    """A batch that a destination refused, or that was given up and not for its age: which events, and why."""
 
     destination: str
+    id: str
+    """The destination's."""
     first: int
     events: int
     reason: str
@@ -232,11 +234,11 @@ def read_status(connection: sqlite3.Connection, now: int, reports: int, configur
     )
 
 
-def read_reports(connection: sqlite3.Connection, which: str, value: int) -> tuple[ReportStatus, ...]:
-    """The reports that an SQL clause with one parameter selects."""
+def read_reports(connection: sqlite3.Connection, which: str, *values: int) -> tuple[ReportStatus, ...]:
+    """The reports that an SQL clause with parameters selects."""
     rows = connection.execute(
         f"SELECT id, collected_at, published_at, client_id, events, nodes, notes FROM reports {which}",  # noqa: S608
-        (value,),
+        values,
     ).fetchall()
     return tuple(
         ReportStatus(
@@ -292,10 +294,10 @@ def _processing(connection: sqlite3.Connection, which: str, *values: int) -> Pro
 
 
 def read_dead_letters(connection: sqlite3.Connection, number: int) -> tuple[DeadLetter, ...]:
-    """The batches of a report that destinations refused."""
+    """The batches of a report that destinations refused or that were given up."""
     rows = connection.execute(
         """
-        SELECT name, first, events, reason, at FROM dead_letters JOIN destinations
+        SELECT name, key, first, events, reason, at FROM dead_letters JOIN destinations
         ON destinations.id = dead_letters.destination WHERE report = ? ORDER BY dead_letters.id
         """,
         (number,),

@@ -21,7 +21,11 @@ if TYPE_CHECKING:
     from erlang_stubs.cluster import StubCluster
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
-ARGUMENTS = {"history show": ("history", "show", "1"), "compare": ("compare", "--all")}
+ARGUMENTS = {
+    "history diff": ("history", "diff", "1", "1"),
+    "history show": ("history", "show", "1"),
+    "compare": ("compare", "--all"),
+}
 
 
 @pytest.fixture(scope="module")
