@@ -6,8 +6,8 @@ from typing import Final
 
 LOG_EVENTS: Final = frozenset(
     """
-    service_started notice service_stopped health_listening reloaded reload_refused reload_failed status_not_kept
-    report_begun report_wanted report_collected report_failed reporting_again no_node_answered
+    service_started notice new_facts service_stopped health_listening reloaded reload_refused reload_failed
+    status_not_kept report_begun report_wanted report_collected report_failed reporting_again no_node_answered
     reports_skipped reports_in_time summary_not_written
     node_up node_down member_not_connected name_taken name_free_again connection_lost request_failed
     node_not_asked node_no_longer_missing fact_failed fact_no_longer_failing own_reporter_on own_reporter_off

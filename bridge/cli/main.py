@@ -30,6 +30,7 @@ COMMANDS: Final = {
     "doctor": ("doctor", "Check every step from name resolution to GA4."),
     "status": ("status", "Last and next report, the queue and deliveries."),
     "history": ("history", "Past reports and what became of them."),
+    "consent": ("consent", "What you agreed to report, and what is new; agree to it."),
     "validate": ("validate", "Let GA4's validator judge the current report."),
     "compare": ("compare", "Compare with what a node's own reporter collects."),
     "ga4": ("ga4", "Ask Google: set a property up, prove arrival, show a report."),

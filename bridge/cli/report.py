@@ -17,7 +17,7 @@ from bridge.cli.shapes import Deliveries, ReportResult, echo_json, shaped
 from bridge.config.consent import notice, require
 from bridge.errors import ExitCode
 from bridge.log import Line
-from bridge.service.reporting import make_report
+from bridge.service.reporting import log_new_facts, make_report
 from bridge.threads import run
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ async def _report(installation: Installation) -> tuple[Made, Sequence[Delivered]
     with installation.state() as state:
         async with installation.sender() as sender:
             before = state.status(0).destinations
+            log_new_facts(state.agreed(), installation.settings)
             made = await make_report(partial(ask_cluster, installation), state, installation)
             await deliver(installation, state, sender)
         return made, delivered_since(before, installation, state)

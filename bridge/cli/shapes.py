@@ -212,6 +212,7 @@ class Status(Document):
 
     reporting: bool
     reason: str
+    agreed: int
     now: Time
     service: Service | None
     reports: tuple[Report, ...]
@@ -262,6 +263,25 @@ class ReportDifference(Document):
     joined: tuple[str, ...]
     left: tuple[str, ...]
     changes: tuple[Change, ...]
+
+
+class Fact(Shape):
+    """A param that can be reported, with what it means."""
+
+    event: str
+    param: str
+    meaning: str
+
+
+class Consent(Document):
+    """`consent`."""
+
+    reporting: bool
+    reason: str
+    contract: int
+    agreed: int
+    held: bool
+    new: tuple[Fact, ...]
 
 
 class Objection(Shape):
@@ -419,6 +439,7 @@ DOCUMENTS: Final[Mapping[str, type[Document]]] = {
     "history": History,
     "history show": PastReport,
     "history diff": ReportDifference,
+    "consent": Consent,
     "validate": Validation,
     "compare": Comparison,
     "ga4 setup": Ga4Setup,

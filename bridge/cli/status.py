@@ -12,6 +12,7 @@ from bridge.cli.context import format_option, pass_installation
 from bridge.cli.shapes import echo_json, shaped
 from bridge.cli.table import table
 from bridge.config.errors import ConfigError
+from bridge.service.reporting import new_facts
 from bridge.times import distance, moment
 
 if TYPE_CHECKING:
@@ -30,15 +31,15 @@ def command(installation: Installation, form: str) -> None:
     except ConfigError as error:
         click.echo(f"destinations cannot be used: {error}", err=True)
     with installation.state(look=True) as state:
-        status = state.status(1, configured)
+        status, agreed = state.status(1, configured), state.agreed()
     if form == "json":
         consent = installation.consent
-        echo_json(shaped(shapes.Status, status, reporting=consent.given, reason=consent.reason))
+        echo_json(shaped(shapes.Status, status, reporting=consent.given, reason=consent.reason, agreed=agreed))
     else:
-        click.echo(_as_text(status, installation))
+        click.echo(_as_text(status, installation, agreed))
 
 
-def _as_text(status: Status, installation: Installation) -> str:
+def _as_text(status: Status, installation: Installation, agreed: int) -> str:
     now, allowed, health = status.now, installation.consent, installation.settings.bridge.health
     lines = [f"reporting: {'on' if allowed.given else 'off'}, {allowed.reason}"]
     if last := status.last_report:
@@ -49,6 +50,8 @@ def _as_text(status: Status, installation: Installation) -> str:
         lines += [f"note: {note}" for note in last.notes]
     else:
         lines.append("last report: none yet")
+    said = last.notes if last else ()
+    lines += [f"note: {note}" for note in new_facts(agreed, installation.settings) if note not in said]
     lines.append(f"next report: {_next(status)}")
     if status.service and health.port:
         lines.append(f"page: http://{f'[{health.host}]' if ':' in health.host else health.host}:{health.port}/")

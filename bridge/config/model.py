@@ -180,6 +180,10 @@ class BridgeSection(Section, frozen=True):
     also_known: Annotated[
         ModuleNames, Doc("Modules to report by name though no known release has them.", ["mod_x"])
     ] = ()
+    new_facts: Annotated[
+        Literal["report", "hold"],
+        Doc("What a newer release can report beyond the last one: report it, or hold it until `consent accept`."),
+    ] = "report"
     deliver_timeout: Annotated[
         Milliseconds, Doc("How long `report` goes on trying before it leaves the rest queued, in ms.")
     ] = 20_000

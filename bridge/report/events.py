@@ -27,6 +27,8 @@ class Param(NamedTuple):
     meaning: str
     shown_by: str = ""
     """The param of the same event by which GA4's reports show this one; empty where they show it by itself."""
+    since: int = 1
+    """The contract that it came with: of a param that is added, one more than `CONTRACT` in the last release."""
 
 
 class Column(NamedTuple):
@@ -124,6 +126,9 @@ SHORT_NAMES: Final[Mapping[str, str]] = {
 }
 """HTTP handlers and transports in `enabled`, the same in all releases; together below 100 characters."""
 
+CONTRACT: Final = max(param.since for params in EVENTS.values() for param in params.values())
+"""The number of the contract: what this release can report. Operators agree to it, and hear of a new one."""
+
 _ENABLED: Final = "enabled"
 _DAY: Final = 86_400
 
@@ -139,6 +144,25 @@ def events(
         aggregate_modules: one module_with_opt per distinct module and options, with a host_types count.
     """
     return tuple(event for event in _events(facts, stanzas, aggregate_modules=aggregate_modules) if event.params)
+
+
+def new_params(contract: int) -> tuple[str, ...]:
+    """The params that a contract does not have, each as `event.param`."""
+    return tuple(
+        f"{event}.{name}"
+        for event, params in EVENTS.items()
+        for name, param in params.items()
+        if param.since > contract
+    )
+
+
+def within(contract: int, events: Sequence[Event]) -> tuple[Event, ...]:
+    """The events with only what a contract has."""
+    kept = (
+        Event(one.name, {name: value for name, value in one.params.items() if EVENTS[one.name][name].since <= contract})
+        for one in events
+    )
+    return tuple(one for one in kept if one.params)
 
 
 def _events(facts: ClusterFacts, stanzas: Sequence[StanzaCount], *, aggregate_modules: bool) -> Iterator[Event]:

@@ -16,7 +16,7 @@ from bridge.delivery.limits import EVENTS_PER_DAY
 from bridge.log import Line
 from bridge.mongooseim import wall
 from bridge.report import json_log
-from bridge.report.events import events
+from bridge.report.events import CONTRACT, events, new_params, within
 from bridge.report.model import Note, Report
 from bridge.state.queue import Target
 from bridge.state.totals import remember, stanza_counts
@@ -74,7 +74,8 @@ async def make_report(collect: Callable[[], Awaitable[ClusterFacts]], state: Sta
             state.published(left)
         facts = await collect()
         client_id = facts.cluster_id or state.client_id()
-        report = build_report(facts, state.stanza_totals(), client_id, state.clock.wall(), settings)
+        agreed = state.agreed()
+        report = build_report(facts, state.stanza_totals(), client_id, state.clock.wall(), settings, agreed=agreed)
         targets = [Target(one.id, one.name, one.batches(report)) for one in installation.targets]
         prepared = json_log.prepare(log_dir, report.events)
         try:
@@ -85,6 +86,7 @@ async def make_report(collect: Callable[[], Awaitable[ClusterFacts]], state: Sta
         path = prepared.publish()
         while not state.published(number):
             number = state.add(report, targets)
+        state.agree(agreed if settings.bridge.new_facts == "hold" else CONTRACT)
     log.info(Line("report_collected", report=number, nodes=len(report.nodes), events=len(report.events)))
     return Made(number, report, facts, path)
 
@@ -97,21 +99,27 @@ async def preview_report(collect: Callable[[], Awaitable[ClusterFacts]], install
         StateError: the state file cannot be read.
     """
     facts = await collect()
-    totals, kept = _remembered(installation)
+    totals, kept, agreed = _remembered(installation)
     client_id = facts.cluster_id or kept or NO_ID_YET
-    return build_report(facts, totals, client_id, system_clock().wall(), installation.settings)
+    return build_report(facts, totals, client_id, system_clock().wall(), installation.settings, agreed=agreed)
 
 
-def _remembered(installation: Installation) -> tuple[StanzaTotals, str | None]:
-    """What the last report left, and the Client ID, without making anything where there was none."""
+def _remembered(installation: Installation) -> tuple[StanzaTotals, str | None, int]:
+    """What the last report left, the Client ID, and the contract that was agreed to, without making anything where there was none."""
     if lexists(installation.settings.bridge.state_dir):  # else the 12 ms that it takes to import SQLite are spared
         with installation.state(look=True) as state:
-            return state.stanza_totals(), state.kept_client_id()
-    return {}, None
+            return state.stanza_totals(), state.kept_client_id(), state.agreed()
+    return {}, None, CONTRACT
 
 
 def build_report(
-    facts: ClusterFacts, previous: StanzaTotals, client_id: str, collected_at: int, settings: Settings
+    facts: ClusterFacts,
+    previous: StanzaTotals,
+    client_id: str,
+    collected_at: int,
+    settings: Settings,
+    *,
+    agreed: int = CONTRACT,
 ) -> Report:
     """The report of a cluster's facts.
 
@@ -121,9 +129,12 @@ def build_report(
         client_id: the cluster's persistent id, or the installation's own random one.
         collected_at: microseconds since 1970.
         settings: for how modules are reported, and how often.
+        agreed: the contract that the operator agreed to.
     """
     counts = stanza_counts(previous, facts.stanzas)
     produced = events(facts, counts, aggregate_modules=settings.bridge.aggregate_modules)
+    if settings.bridge.new_facts == "hold":
+        produced = within(agreed, produced)
     return Report(
         client_id=client_id,
         collected_at=collected_at,
@@ -131,8 +142,24 @@ def build_report(
         totals=remember(previous, facts.stanzas),
         nodes={node.name: node.version for node in facts.nodes},
         missing={node.node: str(node) for node in facts.unreachable},
-        notes=tuple(_notes(facts, len(produced), settings)),
+        notes=(*new_facts(agreed, settings), *_notes(facts, len(produced), settings)),
     )
+
+
+def new_facts(agreed: int, settings: Settings) -> tuple[Note, ...]:
+    """A note of what this release can report beyond what the operator agreed to, and what becomes of it."""
+    if not (new := new_params(agreed)):
+        return ()
+    what = f"contract {CONTRACT} has more than contract {agreed}, which you agreed to: {', '.join(new)}"
+    if settings.bridge.new_facts == "hold":
+        return (Note("new_facts", "", f"{what}; kept back", "`mongooseim-bridge consent accept` reports it"),)
+    return (Note("new_facts", "", f"{what}; reported from now on", 'bridge.new_facts = "hold" would keep it back'),)
+
+
+def log_new_facts(agreed: int, settings: Settings) -> None:
+    """Say it before anything is sent."""
+    for note in new_facts(agreed, settings):
+        log.info(Line(note.kind, problem=note.what, remedy=note.remedy))
 
 
 def _notes(facts: ClusterFacts, number: int, settings: Settings) -> Iterator[Note]:

@@ -19,7 +19,7 @@ from bridge.log import Line
 from bridge.service.deliveries import Deliveries
 from bridge.service.loop import ReportLoop
 from bridge.service.membership import Membership
-from bridge.service.reporting import preview_report
+from bridge.service.reporting import log_new_facts, preview_report
 from bridge.service.signals import handled
 from bridge.service.triggers import Triggers
 
@@ -98,6 +98,8 @@ class Service:
             stack.enter_context(handled(loop, report=self._report_now, reload=self._reload_soon, stop=self._stop_soon))
             await self._deliveries.configure(installation, self._sender)
             self._log_start()
+            if installation.role.collects:
+                log_new_facts(self._state.agreed(), installation.settings)
             if installation.settings.bridge.health.port is not None:
                 from bridge.health.server import HealthListener  # noqa: PLC0415 - off by default, and slow to import
 

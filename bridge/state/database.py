@@ -266,7 +266,7 @@ def _salvage(path: Path) -> dict[str, list[tuple[object, ...]]]:
     """What GA4 and the increments need from a damaged file of any format, where it can be read."""
     kept: dict[str, list[tuple[object, ...]]] = {}
     queries = {
-        "meta": "SELECT key, value FROM meta WHERE key = 'client_id'",
+        "meta": "SELECT key, value FROM meta WHERE key IN ('client_id', 'contract')",
         "totals": "SELECT node, creation, stanza_type, total FROM totals",
     }
     for table, query in queries.items():

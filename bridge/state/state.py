@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 import msgspec
 
+from bridge.report.events import CONTRACT
 from bridge.report.model import Event
 from bridge.state.database import Database
 from bridge.state.lock import holding
@@ -42,6 +43,8 @@ _REPORTING_SECONDS: Final = 60.0
 """How long another process's report is waited for."""
 _PAGES_GIVEN_BACK: Final = 2_000
 """Free pages (4 KiB) per report that the file shrinks by, after an outage that made it large."""
+_FIRST_CONTRACT: Final = 1
+"""Releases that knew of no contracts could report what is in the first one."""
 _NOT_A_MEMBER: Final = "no node of the cluster sees it any more"
 
 
@@ -138,6 +141,23 @@ class State:
     def kept_client_id(self) -> str | None:
         """The random Client ID, where one was made."""
         return self.database.read(_client_id)
+
+    def agreed(self) -> int:
+        """The contract that the operator agreed to; who has never made a report agrees to the present one."""
+
+        def work(connection: sqlite3.Connection) -> int:
+            row = connection.execute("SELECT value FROM meta WHERE key = 'contract'").fetchone()
+            if row:
+                return int(row[0])
+            (reported,) = connection.execute("SELECT EXISTS (SELECT 1 FROM reports)").fetchone()
+            return _FIRST_CONTRACT if reported else CONTRACT
+
+        return self.database.read(work)
+
+    def agree(self, contract: int) -> None:
+        """Remember to which contract the operator agrees."""
+        statement = "INSERT OR REPLACE INTO meta VALUES ('contract', ?)"
+        self.database.write(lambda connection: connection.execute(statement, (contract,)))
 
     def stanza_totals(self) -> StanzaTotals:
         """The stanza counters of the last report, by incarnation; read inside `reporting`."""
