@@ -17,7 +17,7 @@ from bridge.config.files import fingerprint
 from bridge.config.google import google_access
 from bridge.config.load import load
 from bridge.config.roles import Role, refusals
-from bridge.log import Line, set_up_log
+from bridge.log import Line, is_journal, set_up_log
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -138,7 +138,8 @@ class Installation:
 
     def set_up_log(self) -> None:
         """Log as the configuration says, and what is doubtful in it."""
-        set_up_log(self.settings.bridge.log_level, self.settings.bridge.log_format)
+        journal = is_journal(self.environ.get("JOURNAL_STREAM"), 2)
+        set_up_log(self.settings.bridge.log_level, self.settings.bridge.log_format, journal=journal)
         for doubt in self.doubts:
             log.warning(Line("setting_doubtful", key=doubt.key, problem=doubt.text, remedy=doubt.remedy))
 

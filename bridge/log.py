@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
 from datetime import UTC, datetime
 from typing import Final, final
@@ -16,6 +17,8 @@ from typing import Final, final
 from bridge.log_events import LOG_EVENTS
 from bridge.text import printable
 
+_PRIORITIES: Final = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
+"""Those of syslog; sd-daemon(3)."""
 _PLAIN: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.:/@+,%")
 
 
@@ -57,7 +60,33 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(whole)
 
 
-def set_up_log(level: str, form: str) -> None:
+class JournalFormatter(logging.Formatter):
+    """Lines of another formatter, each with its severity as systemd's journal reads it: `<4>when=…`."""
+
+    def __init__(self, lines: logging.Formatter) -> None:
+        super().__init__()
+        self._lines = lines
+
+    def format(self, record: logging.LogRecord) -> str:
+        """A traceback is several lines, and several entries of the journal."""
+        prefix = f"<{_PRIORITIES.get(record.levelno, 6)}>"
+        return "\n".join(f"{prefix}{line}" for line in self._lines.format(record).splitlines())
+
+
+def is_journal(stream: str | None, descriptor: int) -> bool:
+    """Whether what is written to a descriptor goes to systemd's journal.
+
+    Args:
+        stream: JOURNAL_STREAM of the environment: device and inode of the journal's end, which a redirection leaves.
+        descriptor: a file descriptor.
+    """
+    if not stream:
+        return False
+    status = os.fstat(descriptor)
+    return stream == f"{status.st_dev}:{status.st_ino}"
+
+
+def set_up_log(level: str, form: str, *, journal: bool = False) -> None:
     """Log to stderr, in the one format; other libraries are heard from WARNING on.
 
     httpx and httpcore log whole URLs, API secrets included, so they are never asked for more.
@@ -65,9 +94,11 @@ def set_up_log(level: str, form: str) -> None:
     Args:
         level: the least severity of our own, as "info".
         form: "text" or "json".
+        journal: whether stderr is systemd's journal, which wants to know the severity of each line.
     """
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter())
+    formatter = JsonFormatter() if form == "json" else TextFormatter()
+    handler.setFormatter(JournalFormatter(formatter) if journal else formatter)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)

@@ -1,0 +1,43 @@
+"""Log lines carry their severity where stderr is systemd's journal, and nowhere else."""
+
+from __future__ import annotations
+
+import logging
+import re
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bridge.log import JournalFormatter, TextFormatter
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.bridge import Bridge
+
+
+@pytest.mark.parametrize("is_the_journal", [True, False])
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_only_the_journal_gets_priorities(bridge: Bridge, tmp_path: Path, form: str, *, is_the_journal: bool) -> None:
+    bridge.service = "periodic_report = 20"  # which is doubtful, and says so
+    bridge.configure()
+    with (tmp_path / "stderr").open("w+") as stderr:
+        status = (tmp_path / "stderr" if is_the_journal else tmp_path).stat()
+        environ = bridge.process_environ(JOURNAL_STREAM=f"{status.st_dev}:{status.st_ino}")
+        command = bridge.command("report", "--log-format", form)
+        subprocess.run(command, env=environ, stderr=stderr, stdout=subprocess.DEVNULL, timeout=30, check=True)
+    lines = (tmp_path / "stderr").read_text().splitlines()
+    kinds = {re.sub(r"[^<>\d].*", "", line): re.findall(r"level\W+(\w+)", line)[0] for line in lines}
+    assert kinds == ({"<4>": "warning", "<6>": "info"} if is_the_journal else {"": kinds.get("")})
+    assert {"setting_doubtful", "notice"} <= {re.findall(r"what\W+(\w+)", line)[0] for line in lines}
+
+
+def test_every_line_of_a_traceback_has_its_severity() -> None:
+    try:
+        _ = 1 / 0
+    except ZeroDivisionError as error:
+        record = logging.LogRecord("x", logging.ERROR, "", 1, "it broke", (), (type(error), error, error.__traceback__))
+    lines = JournalFormatter(TextFormatter()).format(record).splitlines()
+    assert len(lines) > 3
+    assert all(line.startswith("<3>") for line in lines)
