@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from bridge.app import Installation
     from bridge.cli.delivery import Delivered
-    from bridge.delivery.ga4 import Ga4Destination
+    from bridge.delivery.destination import Destination
     from bridge.report.model import Event
     from bridge.state.queue import Batch
     from bridge.state.state import State
@@ -166,10 +166,8 @@ async def _resend(installation: Installation, number: int) -> Sequence[Delivered
             if state.clock.wall() - record.collected_at >= AGE_SECONDS * MICROSECONDS:
                 collected = distance(record.collected_at, state.clock.wall())
                 raise UsageError(f"report {number} was collected {collected}: GA4 takes events for 72 hours")
-            report = Report(record.client_id, record.collected_at, events, {})
             targets = [
-                Target(one.id, one.name, tuple(_again(one, report, [letter for letter in dead if letter.id == one.id])))
-                for one in installation.destinations
+                Target(one.id, one.name, tuple(_again(one, record, events, dead))) for one in installation.destinations
             ]
             if not any(target.batches for target in targets):
                 raise UsageError(
@@ -181,12 +179,15 @@ async def _resend(installation: Installation, number: int) -> Sequence[Delivered
         return delivered_since(before, installation, state)
 
 
-def _again(destination: Ga4Destination, report: Report, dead: Sequence[DeadLetter]) -> Iterator[Batch]:
-    """The batches of just the events that dead letters name, each with its place in the whole report."""
+def _again(
+    destination: Destination, record: ReportStatus, events: tuple[Event, ...], dead: Sequence[DeadLetter]
+) -> Iterator[Batch]:
+    """The batches of just the events that dead letters of a destination name, each with its place in the report."""
     for letter in dead:
-        events = report.events[letter.first : letter.first + letter.events]
-        for batch in destination.batches(replace(report, events=events)):
-            yield replace(batch, first=letter.first + batch.first)
+        if letter.id == destination.id:
+            named = events[letter.first : letter.first + letter.events]
+            for batch in destination.batches(Report(record.client_id, record.collected_at, named, {})):
+                yield replace(batch, first=letter.first + batch.first)
 
 
 def _report(

@@ -105,7 +105,7 @@ async def preview_report(collect: Callable[[], Awaitable[ClusterFacts]], install
 
 
 def _remembered(installation: Installation) -> tuple[StanzaTotals, str | None, int]:
-    """What the last report left, the Client ID, and the contract that was agreed to, without making anything where there was none."""
+    """What the last report left, the Client ID, and the contract that was agreed to, without making anything."""
     if lexists(installation.settings.bridge.state_dir):  # else the 12 ms that it takes to import SQLite are spared
         with installation.state(look=True) as state:
             return state.stanza_totals(), state.kept_client_id(), state.agreed()

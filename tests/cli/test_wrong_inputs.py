@@ -129,7 +129,7 @@ def test_a_wrong_file(tmp_path: Path, capsys: pytest.CaptureFixture[str], text: 
         ("MONGOOSEIM_BRIDGE_LOG_LEVEL", "loud", "status", USAGE, "debug, info, warning, error"),
         ("DO_NOT_TRACK", "1", "report", OFF, "preview"),
         ("MONGOOSEIM_BRIDGE_NODES", "a@localhost:1", "preview", NO_NODE, "port 1"),
-        ("MONGOOSEIM_BRIDGE_STATE_DIR", "/no/such/state", "history show 1", STATE, "no report was ever made"),
+        ("MONGOOSEIM_BRIDGE_STATE_DIR", "/dev/null", "consent accept", STATE, "bridge.state_dir"),
     ],
 )
 def test_a_wrong_environment(

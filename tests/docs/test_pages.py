@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 DOCS = Path(__file__).parents[2] / "docs"
 CODE = DOCS.parent / "bridge"
 PAGES = [DOCS.parent / "README.md", *sorted(DOCS.rglob("*.md"))]
+OURS = "https://github.com/esl/mongooseim-bridge/blob/main/"
 PROGRAM = Path(sys.executable).with_name("mongooseim-bridge")
 
 
@@ -208,16 +209,29 @@ def test_groff_has_nothing_to_complain_of() -> None:
 def test_links_between_pages_lead_somewhere() -> None:
     broken = []
     for source in PAGES:
-        for target in re.findall(r"\]\(([^)#\s]*(?:#[\w-]+)?)\)", source.read_text()):
-            path, _, anchor = target.partition("#")
-            if "://" in path:
+        text = source.read_text()
+        for target in re.findall(r"\]\(([^)#\s]*(?:#[\w-]+)?)\)|^\[[\w-]+\]: (\S+)$", text, re.MULTILINE):
+            path, _, anchor = "".join(target).partition("#")
+            own = path.startswith(OURS)
+            if "://" in path and not own:
                 continue
-            file = (source.parent / path).resolve() if path else source
+            root = DOCS.parent if own else source.parent
+            file = (root / path.removeprefix(OURS)).resolve() if path else source
             headings = re.findall(r"^#+ (.*)$", file.read_text(), re.MULTILINE) if file.is_file() else []
             anchors = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
             if not file.exists() or (anchor and anchor not in anchors):
-                broken.append(f"{source.name}: {target}")
+                broken.append(f"{source.name}: {''.join(target)}")
     assert broken == []
+
+
+def test_the_readmes_links_work_where_it_is_shown_alone() -> None:
+    text = PAGES[0].read_text()
+    assert "](" not in text
+    named, defined = (
+        set(re.findall(r"\]\[([\w-]+)\]", text)),
+        set(re.findall(r"^\[([\w-]+)\]: https://", text, re.MULTILINE)),
+    )
+    assert named == defined
 
 
 def test_commands_in_the_pages_exist() -> None:
