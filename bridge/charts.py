@@ -25,6 +25,7 @@ _MARGIN: Final = 4
 _STYLES: Final = ("first", "second")
 """Of lines."""
 _GLYPHS: Final = {
+    "processed": "M3,10l1.6,4l2.6,-8",
     "refused": "M3,6l4,8m0,-8l-4,8",
     "given up": "M3,10h4",
     "nothing": "M5,10h0",

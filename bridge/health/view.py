@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 
     from bridge.report.model import Event, Value
     from bridge.state.state import State
-    from bridge.state.status import DestinationStatus, ReportStatus
+    from bridge.state.status import Delivery, DestinationStatus, ReportStatus
 
 HISTORY: Final = 32
 """Past reports on the page, four days of them at the usual period; `mongooseim-bridge history` shows all."""
 ROWS: Final = 500
 """Different events on the page; all are in /report.json."""
 _STRIP: Final = f"The last {HISTORY} reports"
-_KINDS: Final = ("delivered", "waiting", "given up", "refused")
-"""What becomes of events, the worst last."""
+_KINDS: Final = ("processed", "delivered", "waiting", "given up", "refused")
+"""What becomes of reports, the worst last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,10 +150,23 @@ def _cells(destination: DestinationStatus, reports: Sequence[ReportStatus]) -> I
         if one is None:
             yield charts.Mark(when, "not for this destination", charts.cell("nothing"))
             continue
-        counts = dict(zip(_KINDS, (one.delivered, one.queued, one.dropped, one.rejected), strict=True))
-        kind = next((kind for kind in reversed(_KINDS) if counts[kind]), "delivered")
-        told = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
+        kind, told = _outcome(one)
         yield charts.Mark(when, told, charts.cell(kind))
+
+
+def _outcome(one: Delivery) -> tuple[str, str]:
+    """What became of a report at a destination: of several things the worst, and all of them in words."""
+    done, counts = (
+        one.processing,
+        dict(zip(_KINDS[1:], (one.delivered, one.queued, one.dropped, one.rejected), strict=True)),
+    )
+    kind = next((kind for kind in reversed(_KINDS) if counts.get(kind)), "delivered")
+    if done and done.failed:
+        kind = "refused"
+    elif done and kind == "delivered" and not done.unknown:
+        kind = "processed"
+    told = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
+    return kind, f"{told}; {done}" if done else told
 
 
 def _when(report: ReportStatus) -> str:

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from bridge.emulator.server import Emulator
 from bridge.mongooseim.collect import not_running
+from bridge.state.receipts import Processed
 from erlang_stubs.cluster import StubCluster
 from tests.delivery.support import HOUR
 from tests.health.support import Place, facts_of, grown
@@ -81,8 +82,8 @@ async def quiet(browser: WebDriver, directory: Path, facts: ClusterFacts, good: 
     with place.state:
         for step in range(35):
             await place.report(grown(facts, step if step % 9 != 8 else step - 1))
-            await place.deliver()
-            place.hands.pass_time(3 * HOUR)
+            place.take(Processed() if step < 33 else None)
+            place.hands.pass_time(2 * HOUR)
         async with place.listener() as health:
             await asyncio.to_thread(picture, browser, health.address, "quiet")
             await asyncio.to_thread(picture, browser, health.address, "preview", then=PREVIEW)

@@ -11,10 +11,12 @@ from bridge.app import Installation
 from bridge.health.server import HealthListener
 from bridge.mongooseim.facts import Unreachable
 from bridge.service.reporting import Made, build_report, make_report
+from bridge.state.queue import Outcome, Settled
+from bridge.state.receipts import Processed
 from bridge.state.state import State
 from bridge.state.status import ServiceStatus
 from bridge.times import MICROSECONDS
-from tests.delivery.support import NOW, SECRET, Hands, send_all
+from tests.delivery.support import HOUR, NOW, SECRET, Hands, send_all
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -118,6 +120,16 @@ class Place:
     def would_report(self, facts: ClusterFacts) -> Report:
         """The report that would be made of these facts now."""
         return build_report(facts, self.state.stanza_totals(), "1.2", self.hands.wall, self.installation.settings)
+
+    def take(self, answer: Processed | None) -> None:
+        """What waits for the first destination is taken, and an hour later it says, or not, what it processed."""
+        key, *_ = self.installation.configured
+        queue, receipts = self.state.queue, self.state.receipts
+        queue.settle(key, [Settled(batch, Outcome.DELIVERED, receipt=str(batch.id)) for batch in queue.take(key, 99)])
+        self.hands.pass_time(HOUR)
+        due = receipts.due(key) if answer else ()
+        for receipt in due:
+            receipts.answered(receipt, answer if answer and receipt == due[-1] else Processed())
 
     def previews(self, facts: ClusterFacts) -> None:
         """Have the listener's button, and what it would find."""

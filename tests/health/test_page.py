@@ -15,6 +15,7 @@ from bridge.emulator.server import Emulator
 from bridge.mongooseim.collect import not_running
 from bridge.mongooseim.errors import NoNodeAnswered
 from bridge.mongooseim.facts import STANZA_TYPES, Module, ModuleSet, NodeFacts, Unreachable
+from bridge.state.receipts import Processed
 from bridge.times import moment
 from tests.delivery.support import DAY, HOUR
 from tests.health.support import Place
@@ -355,6 +356,33 @@ async def test_every_chart_shows_what_the_state_file_has(
 
 
 NAMES = {1: ("",), 2: ("sent", "received")}
+
+
+async def test_processed_is_told_from_delivered_where_the_destination_says_so(
+    browser: WebDriver, place: Place, facts: ClusterFacts
+) -> None:
+    name, *_ = place.installation.configured.values()
+    for answer in (Processed(), None, Processed(7, "INVALID_EVENT"), None):
+        await place.report(facts)
+        place.take(answer)
+    events = place.state.status().last_report.events  # type: ignore[union-attr]
+
+    def look(page: Page) -> None:
+        page.open()
+        labels, kinds = page.strip(name)
+        assert kinds == ["processed", "processed", "refused", "delivered"]
+        assert [label.partition("Z: ")[2] for label in labels] == [
+            f"{events} delivered; {events} processed",
+            f"{events} delivered; {events} processed",
+            f"{events} delivered; {events - 7} processed, 7 not processed (INVALID_EVENT)",
+            f"{events} delivered; {events} not known yet",
+        ]
+        told = f"{name} did not process all of report 3: {events - 7} processed, 7 not processed (INVALID_EVENT)"
+        assert page.text("problem-list") == told
+        assert page.destinations()[name][-1].endswith(f"7 not processed, {events} not known yet (INVALID_EVENT)")
+        assert complaints(browser) == []
+
+    await seen(browser, place, look)
 
 
 async def test_values_are_told_on_hover_and_focus_in_all_linked_charts(
