@@ -20,6 +20,7 @@ _Function = TypeVar("_Function", bound="Callable[..., Any]")
 
 COMMANDS: Final = {
     "setup": ("ga4_setup", "Register in the property what the reports show."),
+    "verify": ("ga4_verify", "Whether the property has counted what was delivered."),
     "report": ("ga4_report", "Events by module and backend, as the property counts them."),
     "find": ("ga4_find", "Which property and account a measurement id belongs to."),
 }
@@ -53,7 +54,7 @@ async def meant(installation: Installation, api: Api, named: str | None) -> tupl
         GoogleError: they cannot be found.
     """
     named = named or installation.settings.bridge.google.property_id
-    measurement_ids = [one.measurement_id for one in installation.destinations]
+    measurement_ids = [one.measurement_id for one in installation.targets]
     if not named and not measurement_ids:
         raise UsageError(
             "there is no destination, and no property is named", "give --property or bridge.google.property_id"

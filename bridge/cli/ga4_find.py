@@ -35,7 +35,7 @@ def command(installation: Installation, ctx: click.Context, measurement_ids: Seq
 
     Looks through every property that the credentials may see. Exits with 1 when one is in none of them.
     """
-    wanted = measurement_ids or [one.measurement_id for one in installation.destinations]
+    wanted = measurement_ids or [one.measurement_id for one in installation.targets]
     if not wanted:
         raise UsageError("there is no destination", "give a measurement id, as G-XXXX")
     places = run(_find(installation, wanted))

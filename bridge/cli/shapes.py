@@ -352,6 +352,26 @@ class Ga4Setup(Document):
     properties: tuple[Property, ...]
 
 
+class Verdict(Shape):
+    """What a property has counted of what a destination was sent in some time."""
+
+    destination: str
+    period: Literal["last 30 minutes", "before that"]
+    word: Literal["processed", "partly", "nothing", "cannot be told yet", "nothing to tell"]
+    delivered: int
+    counted: int
+    missing: Mapping[str, int]
+    overdue: bool
+    why: str
+    remedy: str
+
+
+class Ga4Verify(Document):
+    """`ga4 verify`."""
+
+    verdicts: tuple[Verdict, ...]
+
+
 class ModuleCount(Shape):
     """Events of a module with a backend."""
 
@@ -443,6 +463,7 @@ DOCUMENTS: Final[Mapping[str, type[Document]]] = {
     "validate": Validation,
     "compare": Comparison,
     "ga4 setup": Ga4Setup,
+    "ga4 verify": Ga4Verify,
     "ga4 report": Ga4Report,
     "ga4 find": Ga4Find,
     "config check": ConfigCheck,

@@ -9,6 +9,8 @@ import json
 import re
 import signal
 import subprocess
+import time
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,7 +18,11 @@ import trustme
 from jsonschema import Draft202012Validator
 
 from bridge.cli.shapes import DOCUMENTS, json_schema
+from bridge.delivery.ga4 import Ga4Destination
 from bridge.google.definitions import needed
+from bridge.secret import Secret
+from bridge.state.state import State
+from tests.delivery.support import Hands, keep, report, send_all
 from tests.google.support import EMAIL, ConnectProxy, ServiceAccount
 from tests.support.bridge import API_SECRET, Bridge, Result
 from tests.support.emulator import running_emulator
@@ -117,6 +123,9 @@ def test_a_property_is_set_up_and_shows_modules_over_tls_and_through_a_proxy(
         backends = [(params["module"], params["backend"]) for params in modules if "backend" in params]
         assert {pair: counted[pair] for pair in backends} == {pair: backends.count(pair) for pair in backends}
         assert sum(counted.values()) == len(modules)
+        verified = bridge.run("ga4", "verify")
+        assert (verified.code, verified.err) == (0, "")
+        assert re.search(rf"last 30 minutes +{len(bridge.json_log)} +{len(bridge.json_log)}  processed", verified.out)
         assert "the last 48 hours" in document["caveats"][0]["caveat"]
     assert {whom.rpartition(":")[0] for whom in proxy.asked} == {"127.0.0.1"}
 
@@ -186,6 +195,48 @@ def test_a_token_that_ends_in_the_middle_is_renewed_and_an_empty_property_says_s
         shown = bridge.run("ga4", "report", "--format", "csv")
     assert list(csv.reader(io.StringIO(shown.out))) == [["property", "module", "backend", "events"]]
     assert "nothing is processed yet" in shown.err
+
+
+async def deliver(bridge: Bridge, emulator: RunningEmulator, age: timedelta, secret: str, events: int = 3) -> None:
+    """A report of some time ago, as the service would have made and delivered it then."""
+    to, then = Ga4Destination("G-AAAA1", Secret(secret), emulator.url), time.time_ns() // 1000 - age // MICROSECOND
+    with State.open(bridge.state_dir, clock=Hands(then).clock) as state:
+        keep(state, report(events, then), [to])
+        (done,) = await send_all(state, [to])
+        assert done.delivered == events, "GA4 takes everything"
+
+
+MICROSECOND = timedelta(microseconds=1)
+AGES = {"just now": timedelta(0), "live": timedelta(minutes=6), "today": timedelta(hours=3), "old": timedelta(hours=50)}
+
+
+@pytest.mark.parametrize(
+    ("delivered", "code", "words"),
+    [
+        ({"live": API_SECRET, "today": API_SECRET, "old": API_SECRET}, 0, ["processed", "processed"]),
+        ({"live": "wrong"}, 1, ["nothing"]),
+        ({"live": API_SECRET, "old": "wrong"}, 1, ["processed", "nothing"]),
+        ({"old": API_SECRET, "today": "wrong"}, 0, ["nothing to tell", "cannot be told yet"]),
+        ({"just now": "wrong"}, 0, ["cannot be told yet"]),
+        ({"live": API_SECRET, "just now": "wrong"}, 0, ["cannot be told yet"]),
+    ],
+)
+async def test_verify_finds_what_ga4_takes_and_drops(
+    account: ServiceAccount, tmp_path: Path, delivered: dict[str, str], code: int, words: list[str]
+) -> None:
+    with property_of(tmp_path) as emulator:
+        bridge = bridge_to(tmp_path / "bridge", emulator, account)
+        for age, secret in delivered.items():
+            await deliver(bridge, emulator, AGES[age], secret)
+        done = bridge.run("ga4", "verify", "--format", "json")
+    assert done.code == code, done.err
+    verdicts = checked("ga4 verify", done)["verdicts"]
+    assert [one["word"] for one in verdicts] == words
+    for one in verdicts:
+        if one["word"] == "nothing":
+            assert one["missing"] == {"module_with_opt": 3}
+            assert one["why"].startswith("in this order: a wrong or revoked API secret")
+            assert "make a new secret" in one["remedy"]
 
 
 def imports(stderr: str) -> set[str]:
