@@ -70,7 +70,7 @@ def _kind_of_json(file: Path) -> str:
     match _read(file.read_bytes()):
         case [{"name": _, "params": _}, *_]:
             return "json_log"
-        case {"event_list": _}:
+        case {"report": {"client_id": _}, "events": _}:
             return "history"
         case None:
             return "broken"

@@ -6,9 +6,11 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
+import click
 import pytest
 from jsonschema import Draft202012Validator, FormatChecker
 
+from bridge.cli.main import cli
 from bridge.cli.shapes import DOCUMENTS, SCHEMA_VERSION, json_schema
 from bridge.times import rfc3339
 from tests.support.bridge import Bridge
@@ -108,3 +110,19 @@ def test_the_page_has_every_field_with_its_type() -> None:
             fields = {field: type_of(each) for field, each in shape["properties"].items() if field != "schema_version"}
             printed[command if name == document.__name__ else name] = fields
     assert shown == printed
+
+
+def commands_with_json(command: click.Command = cli, path: tuple[str, ...] = ()) -> Iterator[str]:
+    if any("json" in getattr(each.type, "choices", ()) for each in command.params if each.name == "form"):
+        yield " ".join(path)
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            inner = command.get_command(context, name)
+            assert inner
+            yield from commands_with_json(inner, (*path, name))
+
+
+def test_every_command_that_prints_json_has_a_schema() -> None:
+    # The answers of fleet have the columns of their questions; docs/fleet.md has them.
+    assert set(commands_with_json()) == DOCUMENTS.keys() | {"fleet ask"}

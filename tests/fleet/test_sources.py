@@ -87,7 +87,7 @@ def _json_log(events: list[Exported]) -> str:
 def _history(events: list[Exported]) -> str:
     listed = [{"name": event.name, "params": event.params} for event in events]
     whole = {"id": 1, "client_id": events[0].installation, "collected_at": events[0].at.isoformat()}
-    return json.dumps({**whole, "event_list": listed}, indent=2)
+    return json.dumps({"schema_version": 1, "report": whole, "events": listed}, indent=2)
 
 
 def _record(events: list[Exported]) -> str:
