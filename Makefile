@@ -5,25 +5,32 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SETUP := $(VENV)/.set-up
+TOOLS := build/tools/bin
+LOCK ?= locks/development.txt
 SECONDS_OF_SOAK ?= 600
 FUZZ_INPUTS ?= 1000000
 KILLS ?= 200
 RUNS ?= 1000
 WORKERS ?= 4
+PYTHONS ?= 3.11 3.12 3.13 3.14
 
-.PHONY: help setup demo test lint fuzz crash guest soak modules bench screenshots man clean
+COMPILE = $(TOOLS)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 $(UPGRADE) \
+	--custom-compile-command "make lock"
+
+.PHONY: help setup demo test lint fuzz crash guest soak modules bench screenshots man lock dist sbom sdist-demo lowest pythons clean
 
 help: ## Show the targets
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 13
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 13
 
 setup: $(SETUP) ## Create the virtual environment, install the project, make sure of Erlang
 	@.ci/prepare $(PYTHON)
 
-$(SETUP): pyproject.toml .ci/prepare
+$(SETUP): pyproject.toml $(LOCK) .ci/prepare
 	@.ci/prepare $(PYTHON)
 	@echo "setting up $(VENV)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,metrics]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $(LOCK)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
 demo: setup ## Do the main job before your eyes: two stub nodes, a local GA4, a report and what the property shows of it
@@ -63,6 +70,39 @@ screenshots: setup ## Pictures of both pages, at 1280 and 360 px, light and dark
 man: setup ## Write the man page to build/mongooseim-bridge.1
 	@mkdir -p build
 	$(BIN)/python -m bridge.cli.man > build/mongooseim-bridge.1
+
+lock: ## Lock what is depended on, with hashes; after each change of dependencies (UPGRADE=--upgrade for newer ones)
+	@mkdir -p build && $(PYTHON) -m venv build/tools && $(TOOLS)/pip install --quiet --disable-pip-version-check uv
+	@echo 'hatchling>=1.27' | $(COMPILE) --output-file locks/build.txt -
+	@$(COMPILE) --extra metrics --extra google --output-file locks/runtime.txt pyproject.toml
+	@$(COMPILE) --extra test --extra metrics --output-file locks/development.txt pyproject.toml
+
+dist: setup ## Build wheel and sdist, the same bytes each time, into dist/
+	@rm -rf dist && $(BIN)/python -m hatchling build
+
+sbom: ## What the runtime consists of, as CycloneDX, into build/sbom.json
+	@mkdir -p build && $(PYTHON) -m venv build/tools && $(TOOLS)/pip install --quiet --disable-pip-version-check cyclonedx-bom
+	@$(TOOLS)/cyclonedx-py requirements --output-reproducible --pyproject pyproject.toml --output-file build/sbom.json locks/runtime.txt
+
+sdist-demo: dist ## The demo from an unpacked sdist, which sets itself up
+	@rm -rf build/sdist && mkdir -p build/sdist && tar --extract --file dist/*.tar.gz --strip-components 1 --directory build/sdist
+	@$(MAKE) --directory build/sdist demo
+
+lowest: setup ## The tests with the lowest versions that the dependencies may have
+	@rm -rf build/lowest && $(PYTHON) -m venv build/lowest && $(PYTHON) -m venv build/tools
+	@$(TOOLS)/pip install --quiet --disable-pip-version-check uv
+	@$(COMPILE) --resolution lowest-direct --extra metrics --extra google --output-file build/lowest.txt pyproject.toml
+	@build/lowest/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement $(LOCK)
+	@build/lowest/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement build/lowest.txt
+	@build/lowest/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	build/lowest/bin/pytest -n $(WORKERS)
+
+pythons: ## The tests on every release of Python that is here (PYTHONS="3.11 3.12 3.13 3.14")
+	@for release in $(PYTHONS); do \
+	    if ! python$$release -c '' 2>/dev/null; then echo "skipped: there is no python$$release here"; continue; fi; \
+	    $(MAKE) setup VENV=build/python-$$release PYTHON=python$$release && \
+	    build/python-$$release/bin/pytest -n $(WORKERS) || exit 1; \
+	done
 
 clean: ## Remove what the other targets made
 	rm -rf $(VENV) .cache build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache erlang_stubs/ebin
