@@ -12,12 +12,14 @@ FUZZ_INPUTS ?= 1000000
 KILLS ?= 200
 RUNS ?= 1000
 WORKERS ?= 4
+OTP ?= 27 29
+WITH_NODES ?= tests/erlang tests/mongooseim tests/stubs tests/integration tests/service/test_triggers.py
 PYTHONS ?= 3.11 3.12 3.13 3.14
 
 COMPILE = $(TOOLS)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 $(UPGRADE) \
 	--custom-compile-command "make lock"
 
-.PHONY: help setup demo test lint fuzz crash guest soak modules bench screenshots man lock dist sbom sdist-demo lowest pythons clean
+.PHONY: help setup demo test lint fuzz crash guest soak modules bench screenshots man lock dist sbom sdist-demo lowest pythons test-otp clean
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 13
@@ -103,6 +105,9 @@ pythons: ## The tests on every release of Python that is here (PYTHONS="3.11 3.1
 	    $(MAKE) setup VENV=build/python-$$release PYTHON=python$$release && \
 	    build/python-$$release/bin/pytest -n $(WORKERS) || exit 1; \
 	done
+
+test-otp: setup ## The tests that talk to nodes, with OTP 27 and 29 of other suites of Debian (OTP="27 29")
+	@for otp in $(OTP); do .ci/otp $$otp $(BIN)/pytest -n $(WORKERS) $(WITH_NODES) || exit 1; done
 
 clean: ## Remove what the other targets made
 	rm -rf $(VENV) .cache build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache erlang_stubs/ebin
