@@ -13,7 +13,8 @@ LOG_EVENTS: Final = frozenset(
     node_not_asked node_no_longer_missing fact_failed fact_no_longer_failing own_reporter_on own_reporter_off
     second_bridge no_second_bridge unknown_modules no_unknown_modules
     too_many_events events_within_the_limit
-    delivered events_not_processed delivery_failing delivery_recovered delivery_stopped delivery_resumed
+    delivered events_not_processed verification_failing verification_recovered
+    delivery_failing delivery_recovered delivery_stopped delivery_resumed
     state_set_aside state_replaced setting_doubtful
     http_connection_lost http_request_malformed http_handler_failed record_stopped log
     """.split()

@@ -76,9 +76,12 @@ def _as_text(verdicts: Sequence[Verdict]) -> Iterator[str]:
             continue
         missing = ", ".join(f"{number} {name}" for name, number in (one.missing or {}).items())
         yield f"\n{one.destination}, {one.period}: {one.word}; missing: {missing}"
-        yield f"  likely: {one.why}"
-        yield f"  remedy: {one.remedy}"
+        yield f"  likely: {one.word.why}"
+        yield f"  remedy: {one.word.remedy}"
 
 
 def _shape(one: Verdict) -> shapes.Verdict:
-    return shaped(shapes.Verdict, one, word=str(one.word), missing=dict(one.missing or {}))
+    word = one.word
+    return shaped(
+        shapes.Verdict, one, word=str(word), missing=dict(one.missing or {}), why=word.why, remedy=word.remedy
+    )

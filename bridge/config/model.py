@@ -133,6 +133,9 @@ class Google(Section, frozen=True):
     property_id: Annotated[PropertyId | None, Doc("The property's number, for what has to name it.", "123456789")] = (
         None
     )
+    verify: Annotated[
+        bool, Doc("Ask the property, once per report and destination, whether it has counted what was delivered.")
+    ] = False
     endpoint: Annotated[str, Doc("Base URL of all of Google's APIs, for tests; Google's own hosts when empty.")] = ""
 
 

@@ -109,6 +109,9 @@ def _complaints(one: DestinationStatus, now: int) -> Iterator[tuple[str, str]]:
                 f"{one.name}: {events:,} events were given up ({reason}), the last at {moment(last_at)}",
                 "the history has them: `mongooseim-bridge history`; mend what kept them waiting",
             )
+    if (done := one.processing) and done.failed:
+        advice = "`mongooseim-bridge ga4 verify` says what is missing now, and the likely causes"
+        yield f"{one.name}: {done.failed:,} delivered events were not processed: {done.reason}", advice
     if one.rejected and one.failing_since:
         advice = "the history has the reason: `mongooseim-bridge history`"
         yield f"{one.name}: {one.rejected:,} events were refused for good, and none was taken since", advice

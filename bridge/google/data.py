@@ -58,8 +58,17 @@ class Counts:
     """Why the numbers may be less than the truth."""
 
 
-async def live(api: Api, property_id: str, stream_id: str) -> Counter[str]:
+async def live(
+    api: Api, property_id: str, stream_id: str, *, oldest: int = LIVE_MINUTES - 1, newest: int = 0
+) -> Counter[str]:
     """The events of the last 30 minutes that came in by a stream, by name.
+
+    Args:
+        api: reading suffices.
+        property_id: whose events.
+        stream_id: of a stream of that property.
+        oldest: minutes ago, less than 30.
+        newest: minutes ago, the last that counts.
 
     Raises:
         GoogleError: they cannot be had.
@@ -67,7 +76,7 @@ async def live(api: Api, property_id: str, stream_id: str) -> Counter[str]:
     body = {
         "dimensions": [{"name": "eventName"}],
         "metrics": [{"name": "eventCount"}],
-        "minuteRanges": [{"startMinutesAgo": LIVE_MINUTES - 1, "endMinutesAgo": 0}],
+        "minuteRanges": [{"startMinutesAgo": oldest, "endMinutesAgo": newest}],
         "dimensionFilter": _only("streamId", stream_id),
     }
     report = await api.post(DATA, f"properties/{property_id}:runRealtimeReport", body, _Report)

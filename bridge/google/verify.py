@@ -31,6 +31,7 @@ LIVE_WAIT: Final = timedelta(minutes=5)
 """What does not show in the live report after this time does not come; Google says seconds."""
 LONGEST: Final = timedelta(hours=48)
 """How long Google takes to process an event at most."""
+_MINUTE: Final = timedelta(minutes=1)
 _REPORTS: Final = 10_000
 """Of which the state is read at most."""
 
@@ -44,8 +45,18 @@ class Word(StrEnum):
     NOT_YET = "cannot be told yet"
     UNKNOWN = "nothing to tell"
 
+    @property
+    def why(self) -> str:
+        """The likely causes, in order."""
+        return _CAUSES[self][0]
 
-_CAUSES: Final[Mapping[Word, tuple[str, str]]] = {
+    @property
+    def remedy(self) -> str:
+        """What to do; may be empty."""
+        return _CAUSES[self][1]
+
+
+_CAUSES: Final[Mapping[str, tuple[str, str]]] = {
     Word.PROCESSED: ("the property has counted everything", ""),
     Word.NOT_YET: (
         f"it was just sent, or is not processed: Google takes up to {LONGEST // timedelta(hours=1)} hours",
@@ -72,6 +83,10 @@ class Sent:
     collected_at: datetime
     events: Counter[str]
     """By name."""
+    report: int = 0
+    """Its id."""
+    known: bool = False
+    """Whether it is known already what became of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,24 +107,14 @@ class Verdict:
         """Whether something is missing for longer than it may."""
         return self.word in {Word.PARTLY, Word.NOTHING}
 
-    @property
-    def why(self) -> str:
-        """The likely causes."""
-        return _CAUSES[self.word][0]
 
-    @property
-    def remedy(self) -> str:
-        """What to do."""
-        return _CAUSES[self.word][1]
-
-
-def sent(state: State, destination: str, since: datetime) -> tuple[Sent, ...]:
-    """The reports since a moment of which everything was delivered to a destination.
+def sent(state: State, destination: str, since: datetime, most: int = _REPORTS) -> tuple[Sent, ...]:
+    """The reports since a moment of which everything was delivered to a destination, the latest first, of so many.
 
     One of which something is queued or was given up is left out: which of its events were delivered is not known.
     """
     found = []
-    for record in state.status(_REPORTS).reports:
+    for record in state.status(most).reports:
         at = datetime.fromtimestamp(record.collected_at / MICROSECONDS, UTC)
         if at < since:
             break
@@ -120,7 +125,8 @@ def sent(state: State, destination: str, since: datetime) -> tuple[Sent, ...]:
                 _, events, letters = whole
                 refused = [letter for letter in letters if letter.destination == delivery.destination]
                 ranges = [range(letter.first, letter.first + letter.events) for letter in refused]
-                found.append(Sent(at, _names(events, ranges)))
+                known = delivery.processing is not None
+                found.append(Sent(at, _names(events, ranges), record.id, known))
     return tuple(found)
 
 
@@ -158,6 +164,26 @@ async def verify(
             by_minute.setdefault(minute, Counter())[name] += number
         verdicts.append(judge_days(destination, older, by_minute, _zone(counts.time_zone), now))
     return tuple(verdicts)
+
+
+async def prove(api: Api, stream: Stream, one: Sent, reports: Sequence[Sent], now: datetime) -> Counter[str]:
+    """Ask the live report once about one report, and say which of its events are missing, by name.
+
+    Args:
+        api: reading suffices.
+        stream: where it was sent.
+        one: from 5 minutes to half an hour old.
+        reports: all of that time; what lies in the same minutes as this one was counted with it.
+        now: the time of day.
+
+    Raises:
+        GoogleError: Google cannot be asked.
+    """
+    ago = int((now - one.collected_at) / _MINUTE)
+    oldest, newest = min(ago + 1, LIVE_MINUTES - 1), max(ago - 1, 0)
+    found = await live(api, stream.property_id, stream.id, oldest=oldest, newest=newest)
+    together = [each for each in reports if abs(each.collected_at - one.collected_at) < 2 * _MINUTE]
+    return (_sum(together) - found) & one.events
 
 
 def judge_live(destination: str, reports: Sequence[Sent], found: Counter[str], now: datetime) -> Verdict:

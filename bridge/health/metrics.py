@@ -89,6 +89,7 @@ OTHERS: Final = {
     "nodes": "Nodes of the cluster at the last report, by whether they answered it.",
     "reports_total": "Reports made since the start.",
     "events_total": "Events by what became of them, over all time.",
+    "processing_events": "Delivered events of the reports in the history, by what Google says became of them.",
 }
 """What is not read by one of the gauges above."""
 
@@ -147,6 +148,12 @@ def _destinations(status: Status) -> Iterator[Metric]:
             if outcome is not Outcome.RETRY:
                 events.add_metric([label, outcome], one.counters.get(outcome, 0))
     yield events
+    processing = _gauge("processing_events", OTHERS["processing_events"], labels=["destination", "outcome"])
+    for one, label in labels:
+        if done := one.processing:
+            for said in ("processed", "failed", "unknown"):
+                processing.add_metric([label, said], getattr(done, said))
+    yield processing
     for gauge in DESTINATION:
         family = _gauge(gauge.name, gauge.text, labels=["destination"])
         for one, label in labels:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from bridge.report.model import Report
     from bridge.service.reporting import Made
     from bridge.service.sd_notify import Notifier
+    from bridge.service.verification import Verification
     from bridge.state.state import State
 
 log = logging.getLogger(__name__)
@@ -38,6 +39,8 @@ FINISH_SECONDS: Final = 3.0
 """How long a report that is under way may go on once the service was told to stop."""
 FLUSH_SECONDS: Final = 5.0
 """How long deliveries may go on after that. With a reload in between it makes less than the 10 s that are promised."""
+VERIFY_SECONDS: Final = 30.0
+"""Between looks at what was delivered; a report can be proved for 24 minutes."""
 NEEDS_SENDER: Final = frozenset({"bridge.ca_file", "bridge.google", "bridge.proxy", "destinations"})
 """Keys that say how requests go out."""
 NEEDS_RESTART: Final = frozenset(
@@ -118,6 +121,7 @@ class Service:
         async with asyncio.TaskGroup() as group:
             watching = group.create_task(self._notifier.watch(self._stuck))
             reporting = group.create_task(self._reports.run()) if self._reports else None
+            verifying = group.create_task(self._verify()) if self._installation.role.delivers else None
             self._notifier.ready("started")
             while await self._orders.get() is _Order.RELOAD:
                 await self._reload()
@@ -125,9 +129,21 @@ class Service:
             finishing = group.create_task(self._finish(reporting))
             while await self._orders.get() is _Order.RELOAD:
                 pass  # only a second order to stop cuts short what is under way
-            for task in (watching, reporting, finishing):
+            for task in (watching, reporting, verifying, finishing):
                 if task:
                     task.cancel()
+
+    async def _verify(self) -> None:
+        """Prove that reports have arrived, where the configuration wants it."""
+        verification: Verification | None = None
+        while True:
+            if self._installation.settings.bridge.google.verify:
+                from bridge.service.verification import Verification  # noqa: PLC0415 - off by default, and takes 20 ms
+
+                if verification is None or verification.installation is not self._installation:
+                    verification = Verification(self._installation, self._sender, self._state, self._conditions)
+                await verification.look()
+            await asyncio.sleep(VERIFY_SECONDS)
 
     async def _finish(self, reporting: asyncio.Task[None] | None) -> None:
         """Finish what is under way, or leave it in the queue."""

@@ -58,6 +58,23 @@ class Receipts:
         query = "UPDATE receipts SET ask_at = NULL, failed = ?, reason = ? WHERE id = ?"
         self._database.write(lambda connection: connection.execute(query, (*processed, receipt.id)))
 
+    def keep(self, report: int, destination: str, events: int, found: Processed | str) -> None:
+        """Keep what somebody else knows of a report that was delivered without receipts; it is not asked for again.
+
+        Args:
+            report: its id.
+            destination: `Target.id`.
+            events: how many were delivered.
+            found: what became of them, or why nobody could say.
+        """
+        failed, reason = (None, found) if isinstance(found, str) else found
+        query = """
+            INSERT INTO receipts (report, destination, receipt, events, taken_at, failed, reason)
+            SELECT ?, id, '', ?, ?, ?, ? FROM destinations WHERE key = ?
+            """
+        values = (report, events, self._clock.wall(), failed, reason, destination)
+        self._database.write(lambda connection: connection.execute(query, values))
+
     def unanswered(self, receipt: Receipt, reason: str) -> None:
         """Ask again, unless that was the last time."""
         now, last = self._clock.wall(), receipt.taken_at + LAST_ASKED

@@ -17,10 +17,13 @@ import pytest
 import trustme
 from jsonschema import Draft202012Validator
 
+from bridge.app import Installation
 from bridge.cli.shapes import DOCUMENTS, json_schema
+from bridge.conditions import Conditions
 from bridge.delivery.ga4 import Ga4Destination
 from bridge.google.definitions import needed
 from bridge.secret import Secret
+from bridge.service.verification import Verification
 from bridge.state.state import State
 from tests.delivery.support import Hands, keep, report, send_all
 from tests.google.support import EMAIL, ConnectProxy, ServiceAccount
@@ -237,6 +240,53 @@ async def test_verify_finds_what_ga4_takes_and_drops(
             assert one["missing"] == {"module_with_opt": 3}
             assert one["why"].startswith("in this order: a wrong or revoked API secret")
             assert "make a new secret" in one["remedy"]
+
+
+async def test_the_service_asks_the_property_and_everybody_shows_what_it_says(
+    account: ServiceAccount, tmp_path: Path
+) -> None:
+    with property_of(tmp_path) as emulator:
+        bridge = bridge_to(tmp_path / "bridge", emulator, account)
+        await deliver(bridge, emulator, timedelta(minutes=20), "wrong")
+        await deliver(bridge, emulator, timedelta(minutes=6), API_SECRET)
+        await deliver(bridge, emulator, timedelta(minutes=1), API_SECRET)
+        environ = bridge.process_environ(MONGOOSEIM_BRIDGE_GOOGLE_VERIFY="true")
+        said: dict[str, Any] = {}
+        with subprocess.Popen(bridge.command("deliver"), env=environ, stderr=subprocess.PIPE, text=True) as service:
+            deadline = time.monotonic() + 20
+            while [said.get("processed"), said.get("failed")] != [3, 3]:
+                assert time.monotonic() < deadline, said
+                (shown,) = bridge.run("status", "--format", "json").json()["destinations"]
+                said = shown["processing"] or {}
+            service.send_signal(signal.SIGTERM)
+            _, log = service.communicate(timeout=20)
+        assert said["unknown"] == 0
+        assert "a wrong or revoked API secret" in said["reason"]
+        assert log.count("events_not_processed") == 1, "each report is asked about once"
+        reports = bridge.run("history", "--format", "json").json()["reports"]
+        told = [report["deliveries"][0]["processing"] for report in reports]
+        assert [one and (one["processed"], one["failed"]) for one in told] == [None, (3, 0), (0, 3)]
+        assert "3 delivered, 3 not processed" in bridge.run("history").out
+        assert "3 delivered events were not processed" in bridge.run("doctor").out
+
+
+async def test_a_property_that_cannot_be_asked_is_not_asked_again_about_the_same_report(
+    account: ServiceAccount, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with property_of(tmp_path, "--fail", "data:disabled*1") as emulator:
+        bridge = bridge_to(tmp_path / "bridge", emulator, account)
+        await deliver(bridge, emulator, timedelta(minutes=6), API_SECRET)
+        installation = Installation(bridge.config, {}, bridge.extra)
+        async with installation.sender() as sender:
+            with installation.state() as state:
+                verification = Verification(installation, sender, state, Conditions())
+                await verification.look()
+                await verification.look()
+                (one,) = state.status().destinations
+    assert one.processing
+    assert (one.processing.processed, one.processing.failed, one.processing.unknown) == (0, 0, 3)
+    assert "switch it on at https://" in str(one.processing.reason)
+    assert caplog.text.count("what=verification_failing") == 1
 
 
 def imports(stderr: str) -> set[str]:

@@ -12,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse
 
 from bridge.emulator.server import Emulator
 from bridge.mongooseim.facts import Unreachable
+from bridge.state.receipts import Processed
 from tests.delivery.support import DAY, HOUR, NOW
 from tests.health.support import PERIOD, Place
 
@@ -159,3 +160,14 @@ async def test_destinations_of_the_same_name_are_told_apart_by_their_ids(
         ("G-TEST1 http://relay/one",),
         ("G-TEST1 http://relay/two",),
     }
+
+
+async def test_what_google_says_it_has_processed_is_shown(
+    place: Place, client: httpx.AsyncClient, facts: ClusterFacts
+) -> None:
+    made = await place.report(facts)
+    place.take(Processed(2, "a violation"))
+    async with place.listener() as health:
+        found = await scrape(client, health)
+    told = {labels[-1]: value for (name, labels), value in found.items() if name == "processing_events"}
+    assert told == {"processed": len(made.report.events) - 2, "failed": 2, "unknown": 0}
