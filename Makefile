@@ -13,7 +13,7 @@ KILLS ?= 200
 RUNS ?= 1000
 WORKERS ?= 4
 OTP ?= 27 29
-WITH_NODES ?= tests/erlang tests/mongooseim tests/stubs tests/integration tests/service/test_triggers.py
+WITH_NODES ?= tests/erlang tests/mongooseim tests/integration tests/service/test_triggers.py
 PYTHONS ?= 3.11 3.12 3.13 3.14
 
 COMPILE = $(TOOLS)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 $(UPGRADE) \
