@@ -102,6 +102,7 @@ def demo(directory: Path) -> None:
         print(f"\nTraffic: {', '.join(f'{count} {stanza_type}' for stanza_type, count in TRAFFIC.items())}")
         _run(config, "report")
         second = _arrived(record)[len(first) :]
+        _run(config, "ga4", "verify")
         _run(config, "ga4", "report")
     log = directory / "log" / "system_metrics_report.json"
     _check(json.loads(log.read_text(encoding="utf-8")), first, second)

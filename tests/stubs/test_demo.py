@@ -25,7 +25,7 @@ def test_the_demo_reports_twice_and_shows_what_arrived(tmp_path: Path) -> None:
     arrived = [json.loads(line) for line in (tmp_path / "arrived.jsonl").read_text().splitlines()]
     assert len(arrived) == 2 * len(log)
     assert all(event["accepted"] for event in arrived)
-    for command in ("preview", "ga4 setup --yes", "report", "ga4 report"):
+    for command in ("preview", "ga4 setup --yes", "report", "ga4 verify", "ga4 report"):
         assert f"bridge.toml {command}\n" in done.stdout
     modules = [event["params"] for event in arrived if event["name"] == "module_with_opt"]
     counted = sum((params["module"], params.get("backend")) == ("mod_mam", "rdbms") for params in modules)
