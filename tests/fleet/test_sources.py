@@ -35,7 +35,7 @@ def answers(folder: Path, k: int = 1) -> dict[str, list[object]]:
         return {name: list(fleet.ask(one, k).rows) for name, one in questions().items()}
 
 
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=3, deadline=None)
 @given(data=st.data())
 def test_events_that_arrive_twice_or_late_change_no_answer(
     data: st.DataObject, tmp_path_factory: pytest.TempPathFactory

@@ -66,7 +66,7 @@ def test_a_section_that_few_are_missing_from_counts_as_the_whole() -> None:
     assert shown([*everybody, *most]) == {"module": {"mod_roster": 30}, "transport": {"tcp": 30}}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.dictionaries(st.sampled_from("abcdefgh"), st.integers(1, 30), min_size=1))
 def test_in_a_partition_no_small_group_can_be_worked_out(sizes: dict[str, int]) -> None:
     answer = shown(partition(sizes)).get("all", {})
@@ -80,7 +80,7 @@ def test_in_a_partition_no_small_group_can_be_worked_out(sizes: dict[str, int]) 
         assert count == true or (count == population and population - true < K)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.sets(st.tuples(st.sampled_from("st"), st.sampled_from("abcdef"), st.integers(0, 25)), max_size=120))
 def test_the_sql_agrees_with_plain_python(members: set[tuple[str, str, int]]) -> None:
     assert shown(members) == in_python(members, K)
