@@ -15,7 +15,7 @@ from urllib.parse import urlencode, urlsplit
 
 from bridge.delivery.batches import cut, json_of, params
 from bridge.delivery.data_manager_answers import SCOPE, EventsRefused, objections, processing, taken
-from bridge.delivery.destination import Request, Taken
+from bridge.delivery.destination import Request, Taken, origin
 from bridge.delivery.errors import LimitError
 from bridge.delivery.ga4 import HEADERS
 from bridge.delivery.limits import check
@@ -68,8 +68,7 @@ class DataManagerDestination:
     @property
     def peer(self) -> str:
         """Scheme, host and port of the endpoint, for messages."""
-        parts = urlsplit(self.endpoint)
-        return f"{parts.scheme}://{parts.netloc}"
+        return origin(self.endpoint)
 
     def batches(self, report: Report) -> tuple[Batch, ...]:
         """Cut a report into requests of at most 2,000 events, in the order of its events.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
+from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,6 +31,12 @@ class Request:
     """Bytes of the answer that are read; what destinations answer is a fraction of that."""
     scope: str = ""
     """What the access token is to allow that goes with it; none goes where this is empty."""
+
+
+def origin(url: str) -> str:
+    """Scheme, host and port of a URL: what people may see of it, and what a connection is made to."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from urllib.parse import urlencode, urlsplit
 
 from bridge import __version__
 from bridge.delivery.batches import Location, batches
-from bridge.delivery.destination import Request, Taken
+from bridge.delivery.destination import Request, Taken, origin
 from bridge.delivery.errors import DestinationError
 from bridge.delivery.retry import check
 from bridge.delivery.validation import ask
@@ -71,8 +71,7 @@ class Ga4Destination:
     @property
     def peer(self) -> str:
         """Scheme, host and port of the endpoint, for messages."""
-        parts = urlsplit(self.endpoint)
-        return f"{parts.scheme}://{parts.netloc}"
+        return origin(self.endpoint)
 
     def batches(self, report: Report) -> tuple[Batch, ...]:
         """Cut a report as GA4 takes it.

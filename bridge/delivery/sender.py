@@ -11,6 +11,7 @@ import logging
 import re
 import ssl
 from dataclasses import replace
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, Protocol, Self
 
@@ -24,7 +25,7 @@ from bridge.errors import BridgeError
 from bridge.secret import MASK, Secret
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
     from pathlib import Path
     from types import TracebackType
 
@@ -118,11 +119,25 @@ class Sender:
         """
         if not request.scope:
             return await self._exchange(request, seconds)
-        token = await self._token(request, None)
-        answer = await self._exchange(_bearing(request, token), seconds)
+        return await self.send_with(partial(self._token, request), request, seconds)
+
+    async def send_with(
+        self, token: Callable[[Secret | None], Awaitable[Secret]], request: Request, seconds: float
+    ) -> Answer:
+        """One exchange with an access token, and again with another where it is refused.
+
+        Args:
+            token: gives one, other than the one that was refused.
+            request: what to send.
+            seconds: the most that an exchange may take in all.
+
+        Raises:
+            SendError, DestinationError: as for `send`; and whatever `token` raises.
+        """
+        given = await token(None)
+        answer = await self._exchange(_bearing(request, given), seconds)
         if answer.status == HTTPStatus.UNAUTHORIZED:  # a token may be revoked before its time
-            token = await self._token(request, token)
-            answer = await self._exchange(_bearing(request, token), seconds)
+            answer = await self._exchange(_bearing(request, await token(given)), seconds)
         return answer
 
     async def _token(self, request: Request, refused: Secret | None) -> Secret:

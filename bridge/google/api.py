@@ -8,12 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, Literal, TypeVar
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 import msgspec
 
 from bridge import __version__
-from bridge.delivery.destination import Request
+from bridge.delivery.destination import Request, origin
 from bridge.delivery.errors import SendError
 from bridge.google.errors import (
     AlreadyThere,
@@ -118,23 +118,12 @@ class Api:
 
     async def _ask(self, service: Service, method: Literal["GET", "POST"], path: str, body: bytes) -> Answer:
         url = f"{self._credentials.endpoint or f'https://{service.host}'}/v1beta/{path}"
-        parts = urlsplit(url)
-        token: Secret | None = None
-        for _ in range(2):  # a token may be revoked before its time
-            token = await self._token(token)
-            headers = {
-                "authorization": f"Bearer {token.reveal()}",
-                "content-type": "application/json",
-                "user-agent": f"mongooseim-bridge/{__version__}",
-            }
-            request = Request(Secret(url), f"{parts.scheme}://{parts.netloc}", headers, body, method, _ANSWER_BYTES)
-            try:
-                answer = await self._sender.send(request, self._sender.total_seconds)
-            except SendError as error:
-                raise _unreachable(error) from error
-            if answer.status != HTTPStatus.UNAUTHORIZED:
-                break
-        return answer
+        headers = {"content-type": "application/json", "user-agent": f"mongooseim-bridge/{__version__}"}
+        request = Request(Secret(url), origin(url), headers, body, method, _ANSWER_BYTES)
+        try:
+            return await self._sender.send_with(self._token, request, self._sender.total_seconds)
+        except SendError as error:
+            raise _unreachable(error) from error
 
     async def _token(self, refused: Secret | None) -> Secret:
         try:

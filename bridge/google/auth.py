@@ -20,7 +20,7 @@ from google.oauth2 import service_account
 
 from bridge.config.doubts import DEFAULT_CREDENTIALS
 from bridge.config.files import read
-from bridge.delivery.destination import Request
+from bridge.delivery.destination import Request, origin
 from bridge.delivery.errors import SendError
 from bridge.google.errors import CredentialsError, NoCredentials
 from bridge.secret import Secret
@@ -164,11 +164,9 @@ class Transport(transport.Request):
         Raises:
             TransportError: there was no answer; it holds our own error.
         """
-        parts = urlsplit(url)
-        if self._endpoint and (parts.hostname or "").endswith(_GOOGLE):
-            url = self._endpoint + url.removeprefix(f"{parts.scheme}://{parts.netloc}")
-            parts = urlsplit(url)
-        request = Request(Secret(url), f"{parts.scheme}://{parts.netloc}", headers or {}, body or b"", method)
+        if self._endpoint and (urlsplit(url).hostname or "").endswith(_GOOGLE):
+            url = self._endpoint + url.removeprefix(origin(url))
+        request = Request(Secret(url), origin(url), headers or {}, body or b"", method)
         most = self._sender.total_seconds
         sending = self._sender.send(request, min(timeout or most, most))
         try:
