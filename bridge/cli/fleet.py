@@ -15,6 +15,7 @@ import click
 
 from bridge.cli.command import Choice, Group, UsageError
 from bridge.cli.context import format_option
+from bridge.cli.shapes import SCHEMA_VERSION
 from bridge.cli.table import table
 from bridge.fleet.page import page
 from bridge.fleet.questions import FleetError, questions, statement
@@ -137,7 +138,7 @@ def _as_json(answers: Sequence[Answer], fleet: Fleet, k: int) -> str:
     named = {
         one.question.name: [dict(zip(one.question.header, row, strict=True)) for row in one.rows] for one in answers
     }
-    head = {"schema_version": 1, "first": f"{fleet.first}", "last": f"{fleet.last}", "k": k}
+    head = {"schema_version": SCHEMA_VERSION, "first": f"{fleet.first}", "last": f"{fleet.last}", "k": k}
     return json.dumps({**head, "answers": named}, indent=2) + "\n"
 
 

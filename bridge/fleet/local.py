@@ -50,8 +50,8 @@ class LocalFleet:
             self.first, self.last, lines = self._looked(folder, first, last)
             self.broken = broken + lines
             days = {"first": self.first, "last": self.last}
-            self._database.execute(f"CREATE TEMP TABLE facts AS {translated(part('facts'))}", days)
-            self._database.execute(f"CREATE TEMP TABLE latest AS {translated(part('latest'))}")
+            self._database.execute(_created("facts"), days)
+            self._database.execute(_created("latest"))
         except duckdb.Error as error:
             self.close()
             raise not_an_export(folder, str(error)) from error
@@ -90,8 +90,13 @@ class LocalFleet:
 
 def script(asked: Question) -> str:
     """Everything that is run for a question, as one text; its parameters are $first, $last and $k."""
-    views = "".join(f"CREATE TEMP TABLE {name} AS\n{translated(part(name))};\n" for name in ("facts", "latest"))
-    return f"{part('functions.duckdb')}{views}{translated(select(asked, {}))};\n"
+    tables = f"{_created('facts')};\n{_created('latest')};\n"
+    return f"{part('functions.duckdb')}{tables}{translated(select(asked, {}))};\n"
+
+
+def _created(name: str) -> str:
+    """A view that all questions stand on, as a table: it is worked out once for all that are asked."""
+    return f"CREATE TEMP TABLE {name} AS\n{translated(part(name))}"
 
 
 @cache
