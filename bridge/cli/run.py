@@ -11,7 +11,7 @@ from bridge.cli.command import Command
 from bridge.cli.context import pass_installation
 from bridge.config.consent import require
 from bridge.config.roles import Role
-from bridge.service.signals import handle_early_signals
+from bridge.service.signals import hold_signals
 
 if TYPE_CHECKING:
     from bridge.app import Installation
@@ -35,8 +35,8 @@ def command(installation: Installation, *, collect_only: bool) -> None:
 
 def serve(installation: Installation, role: Role) -> None:
     """Run the service in a role until it is told to stop."""
-    handle_early_signals()
-    # Imported now, since it takes half a second on a slow machine, and a signal must not end us with a traceback.
+    hold_signals()
+    # Imported now, since it takes half a second on a slow machine, in which a signal would end us with a traceback.
     from bridge.service.sd_notify import Notifier  # noqa: PLC0415
     from bridge.service.service import Service  # noqa: PLC0415
     from bridge.threads import run  # noqa: PLC0415

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
@@ -11,16 +10,12 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Iterator
 
-_STOPS: Final = (signal.SIGTERM, signal.SIGINT)
-_OTHERS: Final = (signal.SIGUSR1, signal.SIGHUP)
+_SIGNALS: Final = (signal.SIGUSR1, signal.SIGHUP, signal.SIGTERM, signal.SIGINT)
 
 
-def handle_early_signals() -> None:
-    """Before the event loop runs: those that stop do so at once, the others must not end us and have no effect yet."""
-    for number in _STOPS:
-        signal.signal(number, lambda *_: sys.exit(0))
-    for number in _OTHERS:
-        signal.signal(number, signal.SIG_IGN)
+def hold_signals() -> None:
+    """Until the event loop handles them, keep signals waiting: none may cut into what is being started."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
 
 
 @contextmanager
@@ -32,12 +27,12 @@ def handled(
     stop: Callable[[], None],
 ) -> Iterator[None]:
     """Have signals call functions in the event loop, for as long as the block runs."""
-    calls = {signal.SIGUSR1: report, signal.SIGHUP: reload, signal.SIGTERM: stop, signal.SIGINT: stop}
-    for number, call in calls.items():
+    for number, call in zip(_SIGNALS, (report, reload, stop, stop), strict=True):
         loop.add_signal_handler(number, call)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
     try:
         yield
     finally:
-        for number in calls:
+        for number in _SIGNALS:
             loop.remove_signal_handler(number)
             signal.signal(number, signal.SIG_IGN)  # we are ending already
