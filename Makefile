@@ -47,8 +47,9 @@ lint: setup ## Check style, types and the direction of imports
 test: lint ## Everything that must hold, on real nodes
 	$(BIN)/pytest -n $(WORKERS)
 
-fuzz: setup ## A million mutated and random inputs to the term decoder (FUZZ_INPUTS=n)
+fuzz: setup ## A million mutated and random inputs to the term decoder, connections that fail at every byte (FUZZ_INPUTS=n)
 	$(BIN)/python -m tests.erlang.fuzz_etf --inputs $(FUZZ_INPUTS)
+	BYTES_APART=1 $(BIN)/pytest -n $(WORKERS) tests/erlang/test_proxy.py
 
 crash: setup ## Reports that are killed at random moments; nothing may be lost (KILLS=n)
 	$(BIN)/python -m tests.delivery.crash --kills $(KILLS)

@@ -57,20 +57,20 @@ async def test_a_node_that_is_stopped_in_a_call_is_given_up_with_the_call_and_go
 
 
 async def test_by_the_net_ticktime_an_idle_node_is_kept_and_a_stopped_one_given_up(net):
-    """The node drops within ten seconds who does not answer its ticks; so do we with a node that sends none."""
-    ticks = ("-kernel", "net_ticktime", "8")
+    """The node drops within five seconds who does not answer its ticks; so do we with a node that sends none."""
+    ticks = ("-kernel", "net_ticktime", "4")
     with net.beam("idle@localhost", *ticks) as idle, net.beam("stopped@localhost", *ticks) as stopped:
         async with net.node() as node:
             for beam in (idle, stopped):
                 await node.call(beam.name, "erlang", "node", [], timeout=LONG)
             # the same was asked of it before, so its answer to that is here too
-            assert await node.call(stopped.name, "net_kernel", "get_net_ticktime", [], timeout=LONG) == 8
+            assert await node.call(stopped.name, "net_kernel", "get_net_ticktime", [], timeout=LONG) == 4
             call = asyncio.ensure_future(node.call(stopped.name, "timer", "sleep", [Atom("infinity")], timeout=60))
             await asyncio.sleep(0)
             stopped.pause()
             with pytest.raises(NodeDown, match=r"^node stopped@localhost went down during a call: nothing was heard"):
                 await call
-            await asyncio.sleep(3)  # 13 s without a call
+            await asyncio.sleep(1.5)  # 6.5 s without a call
             assert node.connected() == [idle.name]
             assert idle.eval("nodes(hidden)") != "[]"
 

@@ -35,10 +35,10 @@ def test_naming_every_node_as_an_entry_asks_each_once(default_cluster: StubClust
     assert len(ask(default_cluster, *(node.name for node in default_cluster.nodes)).nodes) == 2
 
 
-def test_twenty_nodes_are_one_report(start_cluster: Start, ask: Ask) -> None:
-    facts = ask(start_cluster("6.8_none", 20))
-    assert len(facts.nodes) == 20
-    assert {node.node_number for node in facts.nodes} == {20}
+def test_many_nodes_are_one_report(start_cluster: Start, ask: Ask) -> None:
+    facts = ask(start_cluster("6.8_none", 5))
+    assert len(facts.nodes) == 5
+    assert {node.node_number for node in facts.nodes} == {5}
     assert facts.host_count == 4
 
 
