@@ -20,6 +20,12 @@ MICROSECONDS: Final = 1_000_000
 _UNITS: Final = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 
+class Time(int):
+    """A time of day, microseconds since 1970 (UTC), as a field of what is shown; in JSON it is RFC 3339."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Clock:
     """Both clocks in microseconds, and which start of the machine the second one counts from."""

@@ -96,7 +96,7 @@ class Views:
         strips = {one.id: charts.strip(_STRIP, _cells(one, status.reports)) for one in status.destinations}
         legend = charts.legend(_KINDS)
         view = PageView(status, status.not_ready, away, strips, legend, report, preview_seconds)
-        return msgspec.json.encode(view)
+        return msgspec.json.encode(view, enc_hook=int)
 
     async def _viewed(self, number: int, reports: Sequence[ReportStatus], state: State) -> ReportView | None:
         if self._view is None or self._view.id != number:

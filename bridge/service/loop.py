@@ -19,7 +19,7 @@ from bridge.service.reporting import make_report
 from bridge.service.schedule import Schedule, jitter
 from bridge.state.errors import StateError
 from bridge.state.status import ServiceStatus
-from bridge.times import MICROSECONDS
+from bridge.times import MICROSECONDS, Time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -95,7 +95,7 @@ class ReportLoop:
         self._wanted: asyncio.Future[Made] | None = None
         self._woken = asyncio.Event()
         self._stopped = asyncio.Event()
-        now, consent = state.clock.wall(), installation.consent
+        now, consent = Time(state.clock.wall()), installation.consent
         self.status = ServiceStatus(__version__, now, now, self._schedule.period, consent.reason, consent.notice)
         """What there is to show of the service; kept in the state file with every change."""
         self.alive_until = self._loop.time() + SLACK
@@ -248,9 +248,9 @@ class ReportLoop:
 
     def _keep_status(self) -> None:
         """Let everybody know how we are, and when the next report is due as a time of day."""
-        now = self._state.clock.wall()
+        now = Time(self._state.clock.wall())
         wait = max(0.0, min(self._due, self._retry_at) - self._loop.time())
-        self.status = replace(self.status, seen_at=now, next_report_at=now + round(wait * MICROSECONDS))
+        self.status = replace(self.status, seen_at=now, next_report_at=Time(now + round(wait * MICROSECONDS)))
         try:
             self._state.keep_service(self.status)
         except StateError as error:

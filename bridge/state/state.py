@@ -284,7 +284,8 @@ class State:
         def work(connection: sqlite3.Connection) -> None:
             connection.execute("DELETE FROM meta WHERE key = ?", (SERVICE,))
             if service is not None:
-                connection.execute("INSERT INTO meta VALUES (?, ?)", (SERVICE, msgspec.json.encode(service).decode()))
+                value = msgspec.json.encode(service, enc_hook=int).decode()
+                connection.execute("INSERT INTO meta VALUES (?, ?)", (SERVICE, value))
 
         self.database.write(work, durable=False)
 

@@ -6,18 +6,20 @@ Times are microseconds since 1970, None where there was no such moment; counts a
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping  # noqa: TC003 - msgspec reads the annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from bridge.document import Document
 from bridge.report.model import Note
 from bridge.state.queue import Outcome
-from bridge.times import MICROSECONDS, moment
+from bridge.times import MICROSECONDS, Time, moment
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator
 
 SERVICE: Final = "service"
 """Key in the table `meta` under which the running service keeps its `ServiceStatus`."""
@@ -51,7 +53,7 @@ class Delivery:
     rejected: int
     dropped: int
     queued: int
-    settled_at: int | None
+    settled_at: Time | None
     error: str | None
     processing: Processing | None = None
     """None where the destination says nothing of it."""
@@ -62,8 +64,8 @@ class ReportStatus:
     """A past report without its events."""
 
     id: int
-    collected_at: int
-    published_at: int | None
+    collected_at: Time
+    published_at: Time | None
     client_id: str
     events: int
     nodes: tuple[str, ...]
@@ -82,7 +84,7 @@ class DeadLetter:
     first: int
     events: int
     reason: str
-    at: int
+    at: Time
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,22 +93,22 @@ class DestinationStatus:
 
     id: str
     name: str
-    failing_since: int | None = None
+    failing_since: Time | None = None
     """Set from the first failure until a delivery succeeds; refused and given-up events are failures, too."""
     failures: int = 0
     """Attempts in a row that have to be made again."""
     error: str | None = None
     """The last failure, also when it is over."""
-    error_at: int | None = None
-    retry_at: int | None = None
+    error_at: Time | None = None
+    retry_at: Time | None = None
     queued_batches: int = 0
     queued_events: int = 0
     queued_bytes: int = 0
-    oldest: int | None = None
+    oldest: Time | None = None
     """Collection time of the oldest report that waits."""
     counters: Mapping[str, int] = field(default_factory=dict)
     """Events by what became of them, over all time; the keys are those of `Outcome` but RETRY."""
-    last_at: Mapping[str, int] = field(default_factory=dict)
+    last_at: Mapping[str, Time] = field(default_factory=dict)
     """When that happened last, by the same keys."""
     processing: Processing | None = None
     """Of the reports in the history; None where the destination says nothing of it."""
@@ -119,7 +121,7 @@ class DestinationStatus:
         return self.counters.get(Outcome.DELIVERED, 0)
 
     @property
-    def delivered_at(self) -> int | None:
+    def delivered_at(self) -> Time | None:
         """When events were last taken."""
         return self.last_at.get(Outcome.DELIVERED)
 
@@ -141,9 +143,9 @@ class NodeStatus:
 
     name: str
     version: str | None
-    seen_at: int | None
+    seen_at: Time | None
     """When it last answered."""
-    missing_since: int | None
+    missing_since: Time | None
     """Since when it has not, at reports that were made; None for one that answered the last report."""
     reason: str | None
 
@@ -153,8 +155,8 @@ class ServiceStatus:
     """What the running service says of itself; kept in the state file, so that every process can show it."""
 
     version: str
-    started_at: int
-    seen_at: int
+    started_at: Time
+    seen_at: Time
     """When it last came round."""
     period: float
     """Seconds between reports."""
@@ -162,7 +164,7 @@ class ServiceStatus:
     """Why it reports."""
     notice: bool = False
     """Whether the operator has not said anything, and the notice was given."""
-    next_report_at: int | None = None
+    next_report_at: Time | None = None
     reports: int = 0
     """Reports made since the start."""
     failures: int = 0
@@ -175,11 +177,10 @@ class ServiceStatus:
     """Why the last new configuration was refused; None where it was taken."""
 
 
-@dataclass(frozen=True, slots=True)
-class Status:
+class Status(Document, frozen=True):
     """All that there is to show."""
 
-    now: int
+    now: Time
     service: ServiceStatus | None = None
     """None where no service runs."""
     reports: tuple[ReportStatus, ...] = ()
@@ -216,6 +217,17 @@ class Status:
         return None
 
 
+class StatusDocument(Status, frozen=True, kw_only=True):
+    """The status, and what the configuration and the operator have to do with it."""
+
+    reporting: bool
+    """Whether reports are made."""
+    reason: str
+    """Why, or why not."""
+    agreed: int
+    """The contract that the operator agreed to."""
+
+
 def read_status(connection: sqlite3.Connection, now: int, reports: int, configured: Mapping[str, str] | None) -> Status:
     """The present state, with so many of the latest reports.
 
@@ -226,10 +238,13 @@ def read_status(connection: sqlite3.Connection, now: int, reports: int, configur
         configured: the destinations of the configuration, id and name; None where it is not known.
     """
     return Status(
-        now,
+        Time(now),
         _service(connection),
         read_reports(connection, "ORDER BY id DESC LIMIT ?", reports),
-        tuple(NodeStatus(*row) for row in connection.execute("SELECT * FROM nodes ORDER BY name")),
+        tuple(
+            NodeStatus(name, version, _time(seen_at), _time(missing_since), reason)
+            for name, version, seen_at, missing_since, reason in connection.execute("SELECT * FROM nodes ORDER BY name")
+        ),
         _in_order(_destinations(connection), configured),
     )
 
@@ -243,8 +258,8 @@ def read_reports(connection: sqlite3.Connection, which: str, *values: int) -> tu
     return tuple(
         ReportStatus(
             number,
-            at,
-            published,
+            Time(at),
+            _time(published),
             client_id,
             events,
             tuple(json.loads(nodes)),
@@ -253,6 +268,10 @@ def read_reports(connection: sqlite3.Connection, which: str, *values: int) -> tu
         )
         for number, at, published, client_id, events, nodes, notes in rows
     )
+
+
+def _time(stored: int | None) -> Time | None:
+    return None if stored is None else Time(stored)
 
 
 def _notes(notes: str) -> tuple[Note, ...]:
@@ -264,16 +283,26 @@ def _notes(notes: str) -> tuple[Note, ...]:
 def _deliveries(connection: sqlite3.Connection, number: int) -> tuple[Delivery, ...]:
     rows = connection.execute(
         """
-        SELECT destinations.id, name, key, events, delivered, rejected, dropped,
-        events - delivered - rejected - dropped, settled_at,
-        outcomes.error FROM outcomes JOIN destinations ON destinations.id = outcomes.destination
+        SELECT destinations.id, name, key, events, delivered, rejected, dropped, settled_at, outcomes.error
+        FROM outcomes JOIN destinations ON destinations.id = outcomes.destination
         WHERE report = ? ORDER BY destinations.id
         """,
         (number,),
     )
     return tuple(
-        replace(Delivery(*row), processing=_processing(connection, "report = ? AND destination = ?", number, key))
-        for key, *row in rows.fetchall()
+        Delivery(
+            name,
+            key,
+            events,
+            delivered,
+            rejected,
+            dropped,
+            queued=events - delivered - rejected - dropped,
+            settled_at=_time(settled_at),
+            error=error,
+            processing=_processing(connection, "report = ? AND destination = ?", number, destination),
+        )
+        for destination, name, key, events, delivered, rejected, dropped, settled_at, error in rows.fetchall()
     )
 
 
@@ -302,12 +331,14 @@ def read_dead_letters(connection: sqlite3.Connection, number: int) -> tuple[Dead
         """,
         (number,),
     )
-    return tuple(DeadLetter(*row) for row in rows)
+    return tuple(
+        DeadLetter(name, key, first, events, reason, Time(at)) for name, key, first, events, reason, at in rows
+    )
 
 
 def _service(connection: sqlite3.Connection) -> ServiceStatus | None:
     row = connection.execute("SELECT value FROM meta WHERE key = ?", (SERVICE,)).fetchone()
-    return msgspec.json.decode(row[0], type=ServiceStatus) if row else None
+    return msgspec.json.decode(row[0], type=ServiceStatus, dec_hook=lambda _, stored: Time(stored)) if row else None
 
 
 def _in_order(
@@ -324,8 +355,9 @@ def _in_order(
 def _destinations(connection: sqlite3.Connection) -> Iterator[DestinationStatus]:
     rows = connection.execute(
         """
-        SELECT destinations.id, key, name, failing_since, failures, error, error_at, retry_at,
-        COALESCE(batches, 0), COALESCE(waiting.events, 0), COALESCE(bytes, 0), collected_at,
+        SELECT destinations.id, key, name, failures, error,
+        COALESCE(batches, 0), COALESCE(waiting.events, 0), COALESCE(bytes, 0),
+        failing_since, error_at, retry_at, collected_at,
         (SELECT json_group_object(outcome, events) FROM counters WHERE destination = destinations.id),
         (SELECT json_group_object(outcome, last_at) FROM counters WHERE destination = destinations.id)
         FROM destinations LEFT JOIN (
@@ -335,10 +367,21 @@ def _destinations(connection: sqlite3.Connection) -> Iterator[DestinationStatus]
         ORDER BY destinations.id
         """
     )
-    for number, *fields, counters, last_at in rows.fetchall():
-        yield replace(
-            DestinationStatus(*fields),
+    for number, key, name, failures, error, batches, events, size, *times, counters, last_at in rows.fetchall():
+        failing_since, error_at, retry_at, oldest = map(_time, times)
+        yield DestinationStatus(
+            id=key,
+            name=name,
+            failing_since=failing_since,
+            failures=failures,
+            error=error,
+            error_at=error_at,
+            retry_at=retry_at,
+            queued_batches=batches,
+            queued_events=events,
+            queued_bytes=size,
+            oldest=oldest,
             counters=json.loads(counters),
-            last_at=json.loads(last_at),
+            last_at={outcome: Time(at) for outcome, at in json.loads(last_at).items()},
             processing=_processing(connection, "destination = ?", number),
         )

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import logging
 import os
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 import pytest
+
+from bridge.cli.main import main
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -103,6 +110,27 @@ class Bridge:
             stdin=subprocess.DEVNULL,
         )
         return Result(done.returncode, done.stdout, done.stderr)
+
+    def run_here(self, *arguments: str, **environ: str) -> Result:
+        """The same in this process, at a sixth of the cost: for what a command says, not for how its process fares."""
+        root, threshold = logging.getLogger(), gc.get_threshold()
+        handlers, level = root.handlers[:], root.level
+        out, err = StringIO(), StringIO()
+        try:
+            with (
+                patch.dict(os.environ, self.process_environ(**environ), clear=True),
+                redirect_stdout(out),
+                redirect_stderr(err),
+                pytest.raises(SystemExit) as ended,
+            ):
+                main(self.command(*arguments)[1:])
+        finally:
+            root.handlers[:] = handlers
+            root.setLevel(level)
+            gc.set_threshold(*threshold)
+            gc.unfreeze()
+        assert isinstance(ended.value.code, int)
+        return Result(ended.value.code, out.getvalue(), err.getvalue())
 
 
 @pytest.fixture
