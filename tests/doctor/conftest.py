@@ -1,17 +1,32 @@
-"""The doctor's patients: a bridge with its own directories, in front of what a test breaks."""
+"""What the doctor says of a bridge with its own directories, in front of what a test breaks."""
 
 from __future__ import annotations
 
-import time
+import json
+import logging
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from unittest import mock
+
+import pytest
+from click.testing import CliRunner
+
+from bridge.cli.main import cli
+from tests.support.bridge import Bridge
+from tests.support.emulator import running_emulator
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
-    from tests.support.bridge import Bridge
+    from click.testing import Result
 
-SECONDS = 30
+    from erlang_stubs.cluster import StubCluster
+    from tests.support.emulator import RunningEmulator
+
+CONFIGURATION, CLUSTER, DELIVERY = 2, 3, 1
+"""Exit codes."""
 
 
 @dataclass
@@ -56,9 +71,34 @@ class Examination:
 
 
 def examined(bridge: Bridge, *arguments: str, **environ: str) -> Examination:
-    """Run the doctor, in time, with no traceback."""
-    began = time.monotonic()
-    done = bridge.run(*arguments, "doctor", "--format", "json", **environ)
-    assert time.monotonic() - began < SECONDS
-    assert "Traceback" not in done.err
-    return Examination(done.code, done.json()["steps"])
+    """Run the doctor."""
+    done = command(bridge, *arguments, "doctor", "--format", "json", **environ)
+    return Examination(done.exit_code, json.loads(done.stdout)["steps"])
+
+
+def command(bridge: Bridge, *arguments: str, **environ: str) -> Result:
+    """Run a command in this process, in the environment of the installed one."""
+    root = logging.getLogger()
+    handlers = root.handlers[:]
+    try:
+        with mock.patch.dict(os.environ, bridge.process_environ(**environ), clear=True):
+            return CliRunner().invoke(cli, ["--config", str(bridge.config), *arguments], catch_exceptions=False)
+    finally:
+        root.handlers[:] = handlers
+
+
+@pytest.fixture(scope="session")
+def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningEmulator]:
+    """One for all, since the doctor sends nothing."""
+    with running_emulator(tmp_path_factory.mktemp("emulator") / "record.jsonl") as running:
+        yield running
+
+
+@pytest.fixture
+def reporting_to(tmp_path: Path, default_cluster: StubCluster) -> Callable[..., Bridge]:
+    """`reporting_to("http://…")` reports there."""
+
+    def make(endpoint: str, settings: str = "") -> Bridge:
+        return Bridge(tmp_path / "bridge", default_cluster.environ, (endpoint,), settings=settings)
+
+    return make

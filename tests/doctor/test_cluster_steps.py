@@ -10,14 +10,15 @@ import trustme
 
 from erlang_stubs.beam import Beam, write_cookie
 from erlang_stubs.cluster import StubCluster
-from tests.doctor.conftest import examined
+from tests.doctor.conftest import CLUSTER, CONFIGURATION, examined
 from tests.support.bridge import Bridge
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-CLUSTER, CONFIGURATION = 3, 2
+    from tests.doctor.conftest import Examination
+    from tests.support.emulator import RunningEmulator
 
 
 @pytest.fixture
@@ -34,9 +35,10 @@ def in_front_of(cluster: StubCluster, tmp_path: Path, settings: str = "") -> Bri
     return one
 
 
-def warned(found: list[str]) -> list[str]:
-    """The steps that warn, without the reporting that is off in all of these tests."""
-    return [step for step in found if step != "reporting"]
+def warned(found: Examination) -> list[str]:
+    """The steps that warn where nothing fails, without the reporting that is off in all of these tests."""
+    assert found.code == 0
+    return [step for step in found.in_state("warning") if step != "reporting"]
 
 
 @pytest.fixture
@@ -56,9 +58,7 @@ def test_a_cookie_that_others_may_read_and_one_that_is_missing(bridge: Bridge, t
     open_to_all.chmod(0o644)
     for path, word in ((open_to_all, "chmod 0400"), (tmp_path / "none", "cannot be read")):
         found = examined(bridge, "--cookie-file", str(path))
-        assert found.code == CONFIGURATION
-        assert found.in_state("failure") == ["cookie file"]
-        assert word in str(found.of("cookie file"))
+        found.fails_at("cookie file", word, code=CONFIGURATION)
         assert found.of("host name")["state"] == "skipped"
 
 
@@ -69,8 +69,7 @@ def test_a_cookie_in_a_vm_args_that_others_may_read_is_a_warning(bridge: Bridge,
     vm_args.chmod(0o664)
     bridge.environ = {"ERL_EPMD_PORT": str(default_cluster.epmd_port), "MONGOOSEIM_BRIDGE_VM_ARGS": str(vm_args)}
     found = examined(bridge)
-    assert found.code == 0
-    assert warned(found.in_state("warning")) == ["cookie file"]
+    assert warned(found) == ["cookie file"]
     assert "0664" in found.of("cookie file")["found"]
     assert cookie not in str(found.results)
 
@@ -100,21 +99,32 @@ def tls_cluster(certificates: Path) -> Iterator[StubCluster]:
         yield cluster
 
 
-def tls_section(certificates: Path, ca: str = "ca.pem", certificate: str = "bridge.pem") -> str:
-    own = (
-        f'\ncertfile = "{certificates}/{certificate}"\nkeyfile = "{certificates}/{certificate}"' if certificate else ""
-    )
-    return f'[bridge.tls]\ncacertfile = "{certificates}/{ca}"{own}\n'
+def tls_section(certificates: Path, ca: str = "ca.pem", *, certificate: bool = True) -> str:
+    own = f'certfile = "{certificates}/bridge.pem"\nkeyfile = "{certificates}/bridge.pem"\n' if certificate else ""
+    return f'[bridge.tls]\ncacertfile = "{certificates}/{ca}"\n{own}'
 
 
-def test_tls_on_both_sides(tls_cluster: StubCluster, certificates: Path, tmp_path: Path) -> None:
-    found = examined(in_front_of(tls_cluster, tmp_path, tls_section(certificates)))
+def test_tls_on_both_sides_and_a_wrong_cookie(
+    tls_cluster: StubCluster, certificates: Path, tmp_path: Path, wrong_cookie: str
+) -> None:
+    bridge = in_front_of(tls_cluster, tmp_path, tls_section(certificates))
+    found = examined(bridge)
     assert found.code == 0
     assert found.of("TLS files")["state"] == found.of("TLS")["state"] == found.of("hidden")["state"] == "ok"
+    found = examined(bridge, "--cookie-file", wrong_cookie)
+    found.fails_at("cookie", "get_cookie()", code=CLUSTER)
+    assert found.of("TLS")["state"] == "ok"
 
 
-def test_a_node_with_tls_and_a_bridge_without(tls_cluster: StubCluster, tmp_path: Path) -> None:
-    examined(in_front_of(tls_cluster, tmp_path)).fails_at("TLS", "expects TLS", "[bridge.tls]", code=CLUSTER)
+def test_a_node_with_tls_that_does_not_get_what_it_expects(
+    tls_cluster: StubCluster, certificates: Path, tmp_path: Path
+) -> None:
+    for section, words in (
+        ("", ("expects TLS", "[bridge.tls]")),
+        (tls_section(certificates, ca="another-ca.pem"), ("cannot be trusted", "cacertfile")),
+        (tls_section(certificates, certificate=False), ("certfile",)),
+    ):
+        examined(in_front_of(tls_cluster, tmp_path, section)).fails_at("TLS", *words, code=CLUSTER)
 
 
 def test_a_node_without_tls_and_a_bridge_with_it(
@@ -122,24 +132,6 @@ def test_a_node_without_tls_and_a_bridge_with_it(
 ) -> None:
     found = examined(in_front_of(default_cluster, tmp_path, tls_section(certificates)))
     found.fails_at("TLS", "does not speak TLS", "remove [bridge.tls]", code=CLUSTER)
-
-
-def test_a_node_whose_ca_is_not_trusted(tls_cluster: StubCluster, certificates: Path, tmp_path: Path) -> None:
-    found = examined(in_front_of(tls_cluster, tmp_path, tls_section(certificates, ca="another-ca.pem")))
-    found.fails_at("TLS", "cannot be trusted", "cacertfile", code=CLUSTER)
-
-
-def test_a_node_that_wants_a_certificate_of_ours(tls_cluster: StubCluster, certificates: Path, tmp_path: Path) -> None:
-    found = examined(in_front_of(tls_cluster, tmp_path, tls_section(certificates, certificate="")))
-    found.fails_at("TLS", "certfile", code=CLUSTER)
-
-
-def test_a_wrong_cookie_over_tls(
-    tls_cluster: StubCluster, certificates: Path, tmp_path: Path, wrong_cookie: str
-) -> None:
-    found = examined(in_front_of(tls_cluster, tmp_path, tls_section(certificates)), "--cookie-file", wrong_cookie)
-    found.fails_at("cookie", "get_cookie()", code=CLUSTER)
-    assert found.of("TLS")["state"] == "ok"
 
 
 def test_tls_files_that_cannot_be_used(bridge: Bridge, certificates: Path) -> None:
@@ -158,16 +150,13 @@ def test_an_own_name_of_the_other_style(bridge: Bridge) -> None:
     found.fails_at("node names", "short and long names do not mix", "-name", code=CONFIGURATION)
 
 
-def test_a_node_with_a_short_name_called_by_a_long_one(bridge: Bridge) -> None:
+def test_a_node_that_calls_itself_otherwise(default_cluster: StubCluster, bridge: Bridge) -> None:
     found = examined(bridge, "--node", "mongooseim1@127.0.0.1")
     found.fails_at("handshake", "calls itself mongooseim1@localhost", "short and long names", code=CLUSTER)
-
-
-def test_a_node_with_a_long_name_called_by_a_short_one(default_cluster: StubCluster, bridge: Bridge) -> None:
     home = default_cluster.cookie_file.parent
     with Beam("long@127.0.0.1", home, default_cluster.epmd_port, long=True):
         found = examined(bridge, "--node", "long@localhost")
-        found.fails_at("handshake", "calls itself long@127.0.0.1", "short and long names", code=CLUSTER)
+    found.fails_at("handshake", "calls itself long@127.0.0.1", "short and long names", code=CLUSTER)
 
 
 def test_what_is_no_name(bridge: Bridge) -> None:
@@ -186,18 +175,19 @@ def test_a_node_that_epmd_does_not_know_and_who_is_there_instead(bridge: Bridge)
     assert "nobody@localhost" in result["found"]
 
 
-def test_an_epmd_that_knows_nobody(bridge: Bridge, start_cluster: Callable[..., StubCluster]) -> None:
+def test_a_node_that_does_not_allow_us_and_then_is_gone(
+    bridge: Bridge, start_cluster: Callable[..., StubCluster]
+) -> None:
     cluster = start_cluster(size=1)
+    bridge.environ = cluster.environ
+    cluster.nodes[0].eval("net_kernel:allow(['somebody@localhost'])")
+    examined(bridge).fails_at("handshake", "does not allow", "net_kernel:allow/1", code=CLUSTER)
     cluster.nodes[0].kill()
-    found = examined(bridge, ERL_EPMD_PORT=str(cluster.epmd_port))
-    found.fails_at("EPMD", "no node at all", code=CLUSTER)
+    examined(bridge).fails_at("EPMD", "no node at all", code=CLUSTER)
 
 
-def test_no_epmd(bridge: Bridge) -> None:
+def test_no_epmd_and_something_else_where_it_should_be(bridge: Bridge, default_cluster: StubCluster) -> None:
     examined(bridge, ERL_EPMD_PORT="1").fails_at("EPMD", "no EPMD answers", "port 1 ", "ERL_EPMD_PORT", code=CLUSTER)
-
-
-def test_something_else_where_epmd_should_be(bridge: Bridge, default_cluster: StubCluster) -> None:
     port = default_cluster.nodes[0].eval('element(2, erl_epmd:port_please("mongooseim1", {127,0,0,1}))')
     examined(bridge, ERL_EPMD_PORT=port).fails_at("EPMD", "ERL_EPMD_PORT", code=CLUSTER)
 
@@ -213,96 +203,116 @@ def test_a_port_that_refuses(bridge: Bridge) -> None:
     assert found.of("EPMD")["state"] == "skipped"
 
 
-def test_a_port_that_never_says_a_word(bridge: Bridge) -> None:
+def test_a_port_that_never_says_a_word_and_one_where_tls_is_due(bridge: Bridge, certificates: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as mute:
-        found = examined(bridge, "--node", f"mongooseim1@localhost:{mute.getsockname()[1]}")
-    found.fails_at("handshake", "did not answer in time", "firewall", code=CLUSTER)
-    assert found.of("distribution port")["state"] == "ok"
-
-
-def test_a_port_that_never_says_a_word_where_tls_is_due(bridge: Bridge, certificates: Path) -> None:
-    bridge.settings = tls_section(certificates)
-    bridge.configure()
-    with socket.create_server(("127.0.0.1", 0)) as mute:
-        found = examined(bridge, "--node", f"mongooseim1@localhost:{mute.getsockname()[1]}")
-    found.fails_at("TLS", "did not answer in time", code=CLUSTER)
-
-
-def test_a_node_that_does_not_allow_us(bridge: Bridge, start_cluster: Callable[..., StubCluster]) -> None:
-    cluster = start_cluster(size=1)
-    cluster.nodes[0].eval("net_kernel:allow(['somebody@localhost'])")
-    bridge.environ = cluster.environ
-    examined(bridge).fails_at("handshake", "does not allow", "net_kernel:allow/1", code=CLUSTER)
+        node = f"mongooseim1@localhost:{mute.getsockname()[1]}"
+        found = examined(bridge, "--node", node)
+        found.fails_at("handshake", "did not answer in time", "firewall", code=CLUSTER)
+        assert found.of("distribution port")["state"] == "ok"
+        bridge.settings = tls_section(certificates)
+        bridge.configure()
+        examined(bridge, "--node", node).fails_at("TLS", "did not answer in time", code=CLUSTER)
 
 
 # what the nodes answer
 
 
-def test_mongooseim_stopped(tmp_path: Path, start_cluster: Callable[..., StubCluster]) -> None:
-    found = examined(in_front_of(start_cluster("app_stopped", 1), tmp_path))
+@pytest.fixture(scope="module")
+def own_cluster() -> Iterator[StubCluster]:
+    """Three nodes, of which each test restores what it changes."""
+    with StubCluster(size=3) as cluster:
+        cluster.nodes[0].eval("persistent_term:put(config, stub:get(config))")
+        yield cluster
+
+
+AS_BEFORE = "stub:set(config, persistent_term:get(config))"
+
+
+def test_mongooseim_stopped(tmp_path: Path, own_cluster: StubCluster) -> None:
+    own_cluster.nodes[0].eval("stub:stop_mongooseim()")
+    found = examined(in_front_of(own_cluster, tmp_path))
+    own_cluster.nodes[0].eval("stub:start_mongooseim()")
     found.fails_at("MongooseIM", "not running", "mongooseimctl restart", code=CLUSTER)
     assert found.of("remote call")["state"] == "ok"
 
 
-def test_a_release_that_is_not_supported(tmp_path: Path, start_cluster: Callable[..., StubCluster]) -> None:
-    cluster = start_cluster(size=1)
-    for release, shown in (("6.9.0", "6.9.0"), ("7.0.0", "7.0.0"), ("6.0.0", "6.0.0"), ("of-our-own", "custom")):
-        cluster.nodes[0].eval(f'stub:set(version, "{release}")')
-        found = examined(in_front_of(cluster, tmp_path))
-        assert found.code == 0
-        assert warned(found.in_state("warning")) == ["release"]
-        assert found.of("release")["found"].startswith(f"{shown} is not")
-        assert "6.1.0 to 6.8.0" in found.of("release")["found"]
+def test_releases_that_are_supported_and_others(tmp_path: Path, own_cluster: StubCluster) -> None:
+    node = own_cluster.nodes[0]
+    for release in ("6.1.0", "6.8.3", "6.9.0", "7.0.0", "6.0.0", "of-our-own"):
+        node.eval(f'stub:set(version, "{release}")')
+        found = examined(in_front_of(own_cluster, tmp_path))
+        if release in {"6.1.0", "6.8.3"}:
+            assert warned(found) == []
+        else:
+            shown = "custom" if release == "of-our-own" else release
+            assert warned(found) == ["release"]
+            assert found.of("release")["found"].startswith(f"{shown} is not")
+            assert "6.1.0 to 6.8.0" in found.of("release")["found"]
+    node.eval('stub:set(version, "6.8.0")')
 
 
-@pytest.mark.parametrize("scenario", ["6.1", "6.5"])
-def test_older_releases_that_are_supported(
-    tmp_path: Path, start_cluster: Callable[..., StubCluster], scenario: str
+@pytest.mark.parametrize(
+    ("change", "restore", "step", "words"),
+    [
+        (
+            "stub:unset({config, listen})",
+            AS_BEFORE,
+            "facts",
+            ("http_handlers",),
+        ),
+        (
+            "stub:set({config, services}, #{service_mongoose_system_metrics => "
+            "#{report => true, tracking_id => #{id => <<71>>}}})",
+            AS_BEFORE,
+            "own reporter",
+            ("twice", "report = false"),
+        ),
+        (
+            "persistent_term:put(user, whereis(user)), unregister(user)",
+            "register(user, persistent_term:get(user))",
+            "remote call",
+            ("starting or stopping",),
+        ),
+    ],
+)
+def test_what_a_node_that_answers_should_not_be_like(
+    tmp_path: Path, own_cluster: StubCluster, change: str, restore: str, step: str, words: tuple[str, ...]
 ) -> None:
-    found = examined(in_front_of(start_cluster(scenario, 1), tmp_path))
-    assert found.code == 0
-    assert warned(found.in_state("warning")) == []
-
-
-def test_facts_that_cannot_be_asked(tmp_path: Path, start_cluster: Callable[..., StubCluster]) -> None:
-    cluster = start_cluster(size=1)
-    cluster.nodes[0].eval("stub:unset({config, listen})")
-    found = examined(in_front_of(cluster, tmp_path))
-    assert found.code == 0
-    assert warned(found.in_state("warning")) == ["facts"]
-    assert "http_handlers" in found.of("facts")["found"]
-
-
-def test_the_clusters_own_reporter_is_on(tmp_path: Path, start_cluster: Callable[..., StubCluster]) -> None:
-    found = examined(in_front_of(start_cluster("own_reporter_on", 1), tmp_path))
-    assert found.code == 0
-    assert warned(found.in_state("warning")) == ["own reporter"]
-    assert "twice" in found.of("own reporter")["found"]
-    assert "report = false" in found.of("own reporter")["advice"]
-
-
-def test_a_node_without_a_place_to_print_to(tmp_path: Path, start_cluster: Callable[..., StubCluster]) -> None:
-    cluster = start_cluster(size=1)
-    cluster.nodes[0].eval("unregister(user)")
-    found = examined(in_front_of(cluster, tmp_path))
-    assert warned(found.in_state("warning")) == ["remote call"]
+    own_cluster.nodes[0].eval(change)
+    found = examined(in_front_of(own_cluster, tmp_path))
+    own_cluster.nodes[0].eval(restore)
+    assert warned(found) == [step]
+    for word in words:
+        assert word in str(found.of(step))
 
 
 def test_a_member_that_cannot_be_reached_and_one_whose_mongooseim_is_stopped(
-    tmp_path: Path, start_cluster: Callable[..., StubCluster]
+    tmp_path: Path, own_cluster: StubCluster
 ) -> None:
-    cluster = start_cluster(size=3)
-    cluster.nodes[1].pause()
-    cluster.nodes[2].eval("stub:stop_mongooseim()")
-    found = examined(in_front_of(cluster, tmp_path, "collect_timeout = 1500"))
-    assert found.code == 0
-    assert warned(found.in_state("warning")) == ["members", "members"]
+    _, paused, stopped = own_cluster.nodes
+    paused.pause()
+    stopped.eval("stub:stop_mongooseim()")
+    bridge = in_front_of(own_cluster, tmp_path, "collect_timeout = 1500")
+    found = examined(bridge)
+    entries = [argument for node in own_cluster.nodes for argument in ("--node", node.name)]
+    named = examined(bridge, *entries)
+    paused.resume()
+    stopped.eval("stub:start_mongooseim()")
+    assert warned(found) == ["members", "members"]
     missing = {each["found"].partition("@")[0].rpartition(" ")[2]: each for each in found.all_of("members")}
     assert "in time" in missing["mongooseim2"]["found"]
     assert "not running" in missing["mongooseim3"]["found"]
     assert all(each["advice"] for each in missing.values())
-    entries = [argument for node in cluster.nodes for argument in ("--node", node.name)]
-    named = examined(in_front_of(cluster, tmp_path, "collect_timeout = 1500"), *entries)
     assert sorted(named.in_state("failure")) == ["MongooseIM", "handshake"]
     assert named.of("members")["state"] == "ok", "entry nodes are told about once"
-    cluster.nodes[1].resume()
+
+
+def test_a_persistent_cluster_id_is_no_objection(
+    tmp_path: Path, own_cluster: StubCluster, emulator: RunningEmulator
+) -> None:
+    node = own_cluster.nodes[0]
+    node.eval('persistent_term:put(id, stub:get(cluster_id)), stub:set(cluster_id, {ok, <<"3b8f2f0e-6a57-4a5e">>})')
+    found = examined(Bridge(tmp_path / "bridge", own_cluster.environ, (emulator.url,)))
+    node.eval("stub:set(cluster_id, persistent_term:get(id))")
+    assert found.code == 0
+    assert found.of("validator")["state"] == "ok"

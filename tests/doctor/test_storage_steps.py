@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import os
 import shutil
@@ -20,26 +21,26 @@ from bridge.delivery.ga4 import Ga4Destination
 from bridge.doctor.storage import examine_storage
 from bridge.report.model import Event, Report
 from bridge.secret import Secret
-from bridge.state.queue import Bounds, Target
+from bridge.state.queue import Bounds, Outcome, Settled, Target
 from bridge.state.state import State
-from tests.doctor.conftest import examined
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.support.bridge import Bridge
-    from tests.support.emulator import RunningEmulator
-
-DELIVERY = 1
+DESTINATION = Ga4Destination("G-AAAA1", Secret("s"))
 NOBODY = 65534
 
 
 def examined_here(settings: BridgeSection) -> dict[str, tuple[str, str]]:
-    """The steps alone, in this process: state and text of each, a step's worst result last."""
+    """The steps alone, in this process: state and text of each."""
     installation = Installation(None, {}, {})
     installation.__dict__["loaded"] = Loaded(Settings(bridge=settings), {})
     results = examine_storage(installation).results
-    return {each.step: (each.state, f"{each.found} {each.advice}") for each in results}
+    said: dict[str, tuple[str, str]] = {}
+    for each in results:
+        state, text = said.get(each.step, ("", ""))
+        said[each.step] = (max(each.state, state), f"{text}{each.found} {each.advice}")
+    return said
 
 
 @pytest.fixture
@@ -54,6 +55,7 @@ def public() -> Iterator[Path]:
 @contextlib.contextmanager
 def as_nobody() -> Iterator[None]:
     """For root nothing is read-only."""
+    codecs.lookup("ascii")  # nobody can load it from root's Python, and that it cannot be loaded is remembered
     user = os.geteuid()
     os.seteuid(NOBODY if user == 0 else user)
     try:
@@ -83,83 +85,85 @@ def test_directories_that_are_read_only_or_closed(public: Path, mode: int) -> No
         assert key in text
 
 
-def test_a_file_where_the_log_directory_should_be(bridge: Bridge) -> None:
-    bridge.log_dir.write_text("a file")
-    found = examined(bridge)
-    found.fails_at("log directory", "cannot be written", "bridge.log_dir", code=DELIVERY)
+def test_a_file_where_the_log_directory_should_be(tmp_path: Path) -> None:
+    (tmp_path / "log").write_text("a file")
+    state, text = examined_here(BridgeSection(log_dir=str(tmp_path / "log"), state_dir=str(tmp_path)))["log directory"]
+    assert state == "failure"
+    assert "cannot be written" in text
+    assert "bridge.log_dir" in text
 
 
-def test_less_room_than_the_queue_may_need(bridge: Bridge) -> None:
-    bridge.settings = f"queue_max_bytes = {2**62}"
-    bridge.configure()
-    examined(bridge).warns_at("disk space", "less than the queue may need", "queue_max_bytes")
-
-
-def test_no_room_at_all() -> None:
-    found = examined_here(BridgeSection(log_dir="/proc/self", state_dir="/proc/self"))
-    assert found["disk space"][0] == "failure"
-    assert "0 MB free" in found["disk space"][1]
+def test_less_room_than_the_queue_may_need_and_none_at_all(tmp_path: Path) -> None:
+    settings = BridgeSection(log_dir=str(tmp_path), state_dir=str(tmp_path), queue_max_bytes=2**62)
+    state, text = examined_here(settings)["disk space"]
+    assert state == "warning"
+    assert "less than the queue may need" in text
+    assert "queue_max_bytes" in text
+    state, text = examined_here(BridgeSection(log_dir="/proc/self", state_dir="/proc/self"))["disk space"]
+    assert state == "failure"
+    assert "0 MB free" in text
 
 
 # the queue
 
 
+def queue(directory: Path, **settings: int) -> tuple[str, str]:
+    """State and text of the step."""
+    return examined_here(BridgeSection(state_dir=str(directory), log_dir=str(directory), **settings))["queue"]
+
+
 @pytest.fixture
-def reported(bridge: Bridge) -> Path:
-    """The state file, after a report."""
-    assert bridge.run("report").code == 0
-    return bridge.state_dir / "bridge.sqlite3"
+def reported(tmp_path: Path) -> Path:
+    """The state file, after reports."""
+    with State.open(tmp_path) as store:
+        for _ in range(20):
+            keep(store, time.time_ns() // 1000)
+    return tmp_path / "bridge.sqlite3"
 
 
-def state_of(bridge: Bridge) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in bridge.state_dir.iterdir()}
-
-
-def test_a_queue_whose_pages_are_overwritten(bridge: Bridge, reported: Path) -> None:
+@pytest.mark.parametrize(("kept", "words"), [(4096, ""), (0, "not a database")])
+def test_a_queue_that_is_damaged_is_not_touched(tmp_path: Path, reported: Path, kept: int, words: str) -> None:
     whole = reported.read_bytes()
-    page = len(whole) // 4096 // 2 * 4096
-    reported.write_bytes(whole[:4096] + b"\x5a" * page + whole[4096 + page :])
-    before = state_of(bridge)
-    examined(bridge).fails_at("queue", str(reported), "sets it aside", code=DELIVERY)
-    assert state_of(bridge) == before
-
-
-def test_a_queue_that_is_no_database(bridge: Bridge, reported: Path) -> None:
-    reported.write_bytes(b"not a database, and longer than its header would be" * 100)
-    before = state_of(bridge)
-    examined(bridge).fails_at("queue", "not a database", "sets it aside", code=DELIVERY)
-    assert state_of(bridge) == before
+    half = len(whole) // 4096 // 2 * 4096
+    reported.write_bytes(whole[:kept] + b"\x5a" * (half - kept) + whole[half:])
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    state, text = queue(tmp_path)
+    assert state == "failure"
+    assert str(reported) in text
+    assert words in text
+    assert "sets it aside" in text
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
 @pytest.mark.parametrize(
     ("pragma", "words"), [("application_id", "another program"), ("user_version", "newer release")]
 )
 def test_a_database_of_another_program_or_a_newer_release(
-    bridge: Bridge, reported: Path, pragma: str, words: str
+    tmp_path: Path, reported: Path, pragma: str, words: str
 ) -> None:
     with contextlib.closing(sqlite3.connect(reported)) as connection:
         connection.execute(f"PRAGMA {pragma} = 12345678")
         connection.commit()
-    examined(bridge).fails_at("queue", words, code=DELIVERY)
+    state, text = queue(tmp_path)
+    assert state == "failure"
+    assert words in text
 
 
-def test_what_waits_because_its_destination_fails(bridge: Bridge, emulator: RunningEmulator) -> None:
-    emulator.fail("503")
-    assert bridge.run("report", MONGOOSEIM_BRIDGE_DELIVER_TIMEOUT="1000").code == 1
-    found = examined(bridge)
-    assert "503" in found.of("queue")["found"]
-    assert "wait since" in found.of("queue")["found"]
-    assert found.of("queue")["state"] == "warning"
-    assert found.of("answer")["state"] == "ok"
+def test_what_waits_because_its_destination_fails(tmp_path: Path) -> None:
+    with State.open(tmp_path) as store:
+        keep(store, time.time_ns() // 1000)
+        (batch,) = store.queue.take(DESTINATION.id, 1)
+        store.queue.settle(DESTINATION.id, [Settled(batch, Outcome.RETRY, "answered 503")], wait=60.0)
+    state, text = queue(tmp_path)
+    assert state == "warning"
+    assert "1 batches wait since" in text
+    assert "503" in text
 
 
 def keep(store: State, collected_at: int) -> None:
     """A report that may be sent to a destination."""
-    to, report = (
-        Ga4Destination("G-AAAA1", Secret("s")),
-        Report("1.2", collected_at, (Event("host_count", {"value": 1}),), {}),
-    )
-    store.published(store.add(report, [Target(to.id, to.name, to.batches(report))]))
+    report = Report("1.2", collected_at, (Event("host_count", {"value": 1}),), {})
+    store.published(store.add(report, [Target(DESTINATION.id, DESTINATION.name, DESTINATION.batches(report))]))
 
 
 def test_a_queue_that_a_running_service_has_open_is_read_as_it_is_now(tmp_path: Path) -> None:
@@ -168,7 +172,7 @@ def test_a_queue_that_a_running_service_has_open_is_read_as_it_is_now(tmp_path: 
     with State.open(tmp_path) as store:
         keep(store, two_days_ago)
         assert (tmp_path / "bridge.sqlite3-wal").stat().st_size > 0
-        state, text = examined_here(BridgeSection(state_dir=str(tmp_path), log_dir=str(tmp_path)))["queue"]
+        state, text = queue(tmp_path)
         assert state == "warning"
         assert "1 batches wait" in text
         assert "is the service running" in text
@@ -184,26 +188,17 @@ def test_what_a_crash_left_is_read_and_not_mended(tmp_path: Path) -> None:
         for suffix in ("", "-wal"):
             shutil.copy(tmp_path / f"bridge.sqlite3{suffix}", crashed)
     before = {path.name: path.read_bytes() for path in crashed.iterdir()}
-    state, text = examined_here(BridgeSection(state_dir=str(crashed), log_dir=str(tmp_path)))["queue"]
+    state, text = queue(crashed)
     assert state == "warning"
     assert "1 batches wait since 1970-01-01" in text
     assert {name: (crashed / name).read_bytes() for name in before} == before
 
 
-def test_what_was_given_up_lately(tmp_path: Path) -> None:
-    now = time.time_ns() // 1000
-    with State.open(tmp_path, bounds=Bounds(batches=1)) as store:
-        for _ in range(3):
-            keep(store, now)
-    state, text = examined_here(BridgeSection(state_dir=str(tmp_path), log_dir=str(tmp_path)))["queue"]
+def test_what_was_given_up_lately_and_a_queue_that_is_half_full(tmp_path: Path) -> None:
+    with State.open(tmp_path, bounds=Bounds(batches=3)) as store:
+        for _ in range(5):
+            keep(store, time.time_ns() // 1000)
+    state, text = queue(tmp_path)
     assert state == "warning"
     assert "2 events were given up (too many batches)" in text
-
-
-def test_a_queue_that_is_half_full(tmp_path: Path) -> None:
-    now = time.time_ns() // 1000
-    with State.open(tmp_path) as store:
-        for _ in range(3):
-            keep(store, now)
-    settings = BridgeSection(state_dir=str(tmp_path), log_dir=str(tmp_path), queue_max_batches=5)
-    assert "3 batches wait, of at most 5" in examined_here(settings)["queue"][1]
+    assert "3 batches wait, of at most 5" in queue(tmp_path, queue_max_batches=5)[1]
