@@ -6,6 +6,7 @@ A field is added without a new `SCHEMA_VERSION`; one that is removed or means so
 from __future__ import annotations
 
 from collections.abc import Mapping  # noqa: TC003 - msgspec reads the annotations
+from datetime import date  # noqa: TC003 - the same
 from typing import Final, Literal, TypeVar, final
 
 import click
@@ -450,6 +451,15 @@ class Listening(Document):
     page: str
 
 
+class FleetAnswers(Document):
+    """`fleet`: rows by question; docs/fleet.md has the columns of each."""
+
+    first: date
+    last: date
+    k: int
+    answers: Mapping[str, tuple[Mapping[str, Scalar | None], ...]]
+
+
 DOCUMENTS: Final[Mapping[str, type[Document]]] = {
     "report": ReportResult,
     "preview": Preview,
@@ -466,6 +476,7 @@ DOCUMENTS: Final[Mapping[str, type[Document]]] = {
     "ga4 verify": Ga4Verify,
     "ga4 report": Ga4Report,
     "ga4 find": Ga4Find,
+    "fleet": FleetAnswers,
     "config check": ConfigCheck,
     "config show": ConfigShow,
     "ga4-emulator": Listening,

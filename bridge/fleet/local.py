@@ -1,97 +1,73 @@
-"""The questions on one machine: the same SQL, translated for DuckDB, over the files of an export."""
+"""The questions on one machine: the same SQL, translated for DuckDB, over files of many kinds."""
 
 from __future__ import annotations
 
+import json
+import re
+from collections import defaultdict
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import duckdb
 import sqlglot
 
-from bridge.fleet.export import events_view, not_an_export
-from bridge.fleet.questions import EVERY_EVENT, Answer, FleetError, part, select
+from bridge.fleet.questions import Answers, FleetError, part, select
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
     from datetime import date
-    from pathlib import Path
 
     from bridge.fleet.questions import Question
 
-# What does not fit goes to disk, and no order of rows has to be kept.
-_LIMITS: Final[dict[str, str | bool | int | float | list[str]]] = {
-    "memory_limit": "600MB",
-    "preserve_insertion_order": False,
-}
-_LOOK: Final = f"""
-SELECT CAST(make_timestamp(min(event_timestamp)) AS DATE), CAST(make_timestamp(max(event_timestamp)) AS DATE),
-  count(*) FILTER (event_name IS NULL)
-FROM "{EVERY_EVENT}"
-"""  # noqa: S608 - a constant
+_KINDS: Final = frozenset({".parquet", ".json", ".jsonl", ".ndjson"})
+_NEEDED: Final = frozenset({"event_timestamp", "event_name", "event_params", "user_pseudo_id"})
+_LOOK: Final = 65_536
 
 
-class LocalFleet:
-    """An export in a folder, of which questions can be asked.
+def ask(
+    source: str | Path, asked: Iterable[Question], k: int, first: date | None = None, last: date | None = None
+) -> Answers:
+    """Answer questions from an export in a folder.
 
     Args:
-        folder: the files; see `events_view`.
+        source: a folder with files of an export, of reports (`system_metrics_report.json`, `history`), or records.
+        asked: what is asked.
+        k: groups of fewer installations are not shown.
         first: the first day, UTC; None for the first that the export has.
         last: the last day; None for the last that the export has.
 
     Raises:
         FleetError: the folder holds no export, or nothing of these days.
     """
-
-    def __init__(self, folder: Path, first: date | None = None, last: date | None = None) -> None:
-        self._database = duckdb.connect(config=_LIMITS)
+    view, broken = _events(folder := Path(source))
+    # What does not fit goes to disk, and no order of rows has to be kept.
+    with duckdb.connect(config={"memory_limit": "600MB", "preserve_insertion_order": False}) as database:
         try:
-            view, broken = events_view(folder)
-            self._database.execute(part("functions.duckdb"))
-            self._database.execute(view)
-            self.first, self.last, lines = self._looked(folder, first, last)
-            self.broken = broken + lines
-            days = {"first": self.first, "last": self.last}
-            self._database.execute(_created("facts"), days)
-            self._database.execute(_created("latest"))
+            database.execute(part("functions.duckdb") + view)
+            earliest, latest, lines = database.execute(part("days")).fetchone() or (None, None, 0)
+            if earliest is None:
+                raise FleetError(f"{folder} holds no event", "export at least one day of events")
+            first, last = first or earliest, last or latest
+            if first > last or first > latest or last < earliest:
+                remedy = f"the export has events from {earliest} to {latest}; choose --first and --last in between"
+                raise FleetError(f"there is no event from {first} to {last}", remedy)
+            database.execute(_created("facts"), {"first": first, "last": last})
+            database.execute(_created("latest"))
+            rows = {}
+            for one in asked:
+                text = translated(select(one, {}))
+                values = {name: value for name, value in (("k", k), ("last", last)) if f"${name}" in text}
+                rows[one] = database.execute(text, values).fetchall()
+            return Answers(first, last, k, rows, broken + lines)
         except duckdb.Error as error:
-            self.close()
-            raise not_an_export(folder, str(error)) from error
-        except BaseException:
-            self.close()
-            raise
-
-    def close(self) -> None:
-        """Forget everything."""
-        self._database.close()
-
-    def ask(self, question: Question, k: int) -> Answer:
-        """Answer a question.
-
-        Args:
-            question: what is asked.
-            k: groups of fewer installations are not shown.
-        """
-        text = translated(select(question, {}))
-        named = {"k": k, "last": self.last}
-        wanted = {name: value for name, value in named.items() if f"${name}" in text}
-        rows = self._database.execute(text, wanted).fetchall()
-        return Answer(question, [row[: len(question.header)] for row in rows])
-
-    def _looked(self, folder: Path, first: date | None, last: date | None) -> tuple[date, date, int]:
-        """The days that are asked about, and how many lines could not be read."""
-        earliest, latest, broken = self._database.execute(_LOOK).fetchone() or (None, None, 0)
-        if earliest is None:
-            raise FleetError(f"{folder} holds no event", "export at least one day of events")
-        begin, end = first or earliest, last or latest
-        if begin > end or begin > latest or end < earliest:
-            remedy = f"the export has events from {earliest} to {latest}; choose --first and --last in between"
-            raise FleetError(f"there is no event from {begin} to {end}", remedy)
-        return begin, end, broken
+            raise _unreadable(folder, str(error)) from error
 
 
 def script(asked: Question) -> str:
     """Everything that is run for a question, as one text; its parameters are $first, $last and $k."""
-    tables = f"{_created('facts')};\n{_created('latest')};\n"
-    return f"{part('functions.duckdb')}{tables}{translated(select(asked, {}))};\n"
+    texts = (_created("facts"), _created("latest"), translated(select(asked, {})))
+    return part("functions.duckdb") + "".join(f"{text};\n" for text in texts)
 
 
 def _created(name: str) -> str:
@@ -103,3 +79,52 @@ def _created(name: str) -> str:
 def translated(text: str) -> str:
     """A text in BigQuery's dialect in DuckDB's: tables and functions other than ours stay as they are."""
     return ";\n".join(sqlglot.transpile(text, read="bigquery", write="duckdb", pretty=True))
+
+
+def _events(folder: Path) -> tuple[str, int]:
+    """The text that makes the view `events_*` of all files in and below a folder, and how many could not be read."""
+    if not folder.is_dir():
+        raise FleetError(f"{folder} is not a folder", "name one of exported files, or bigquery://PROJECT/DATASET")
+    kinds: dict[str, list[Path]] = defaultdict(list)
+    for file in sorted(file for file in folder.rglob("*") if file.is_file()):
+        kinds[_kind(file)].append(file)
+    broken = len(kinds.pop("broken", ()))
+    kinds.pop("", None)
+    if not kinds:
+        what = f"no file in {folder} is an export, a report or a record of events"
+        raise FleetError(what, "it must hold the .parquet or .json files of an export, or reports of bridges")
+    sources = (part(f"sources/{kind}").replace("FILES", _listed(files)) for kind, files in kinds.items())
+    return part("events").replace("SOURCES", " UNION ALL ".join(sources)), broken
+
+
+def _kind(file: Path) -> str:
+    """The name of its text in `sql/sources`, "broken" where it cannot be read, empty for a file of another kind."""
+    if not _KINDS & set(file.suffixes):
+        return ""
+    if file.suffix in (".parquet", ".gz"):
+        return "parquet" if file.suffix == ".parquet" else "lines"
+    try:
+        with file.open("rb") as opened:
+            head = opened.read(_LOOK).decode("utf-8", "replace")
+        keys = set(re.findall(r'"(\w+)"\s*:', head))
+        if "received" in keys:
+            return "record"
+        if "event_name" in keys:
+            if missing := _NEEDED - keys:
+                raise _unreadable(file.parent, f"{file.name} lacks {', '.join(sorted(missing))}")
+            return "lines"
+        if not keys >= {"name", "params"}:
+            return ""
+        return "json_log" if isinstance(json.loads(file.read_bytes()), list) else "history"
+    except (OSError, ValueError):
+        return "broken"
+
+
+def _unreadable(folder: Path, reason: str) -> FleetError:
+    """The files have other columns or values than an export has, or are too large for this machine."""
+    what = f"the files in {folder} cannot be read as an export of GA4 to BigQuery: {reason.splitlines()[0]}"
+    return FleetError(what, f"an export has the columns event_date, geo, {', '.join(sorted(_NEEDED))}")
+
+
+def _listed(files: Sequence[Path]) -> str:
+    return "[" + ", ".join("'" + str(file).replace("'", "''") + "'" for file in files) + "]"

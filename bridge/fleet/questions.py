@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from bridge.errors import BridgeError
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import date
 
-EVERY_EVENT: Final = "events_*"
-"""The tables of the export, as BigQuery names them all at once."""
+Row = tuple[str | int | float | None, ...]
 
+_COLUMNS: Final = ("section", "item", "installations", "percent")
 # Ranges stand in the order of their numbers, everything else by how often it occurs.
 _ORDER: Final = "ORDER BY section, SAFE_CAST(SPLIT(item, ' ')[SAFE_OFFSET(0)] AS INT64), installations DESC, item"
 _SQL: Final = files("bridge.fleet").joinpath("sql")
@@ -32,82 +32,60 @@ class FleetError(BridgeError):
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One question: its name, what it answers in a sentence, what its columns are called, and its text."""
+    """One question: its name, what it answers in a sentence, and its text."""
 
     name: str
     answers: str
-    section: str
-    item: str
-    amount: str
-    """What is summed up besides installations; empty for most questions."""
+    header: tuple[str, ...]
+    """Of its answer: section, item, installations, percent, and what is summed up besides, if anything is."""
     text: str
-
-    @property
-    def header(self) -> tuple[str, ...]:
-        """The names of the answer's columns."""
-        return (self.section, self.item, "installations", "percent", *([self.amount] if self.amount else []))
-
-    @property
-    def members(self) -> str:
-        """The text with all four columns that the wall reads."""
-        return self.text if self.amount else f"SELECT *, 0 AS amount FROM (\n{self.text})"  # noqa: S608 - our own text
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What a question gave: rows of section, item, installations, percent and, where there is one, amount."""
-
-    question: Question
-    rows: Sequence[tuple[str | int | float | None, ...]]
-
-
-class Fleet(Protocol):
-    """The events of many installations over some days, wherever they are."""
+class Answers:
+    """What was asked of the events of some days: the rows of each answer, without groups of fewer than k."""
 
     first: date
     last: date
-    broken: int
+    k: int
+    rows: Mapping[Question, Sequence[Row]]
+    broken: int = 0
     """How many lines or files could not be read."""
-
-    def ask(self, question: Question, k: int) -> Answer:
-        """Answer a question, with groups of fewer than k installations hidden."""
-
-    def close(self) -> None:
-        """Let go of everything that was opened."""
 
 
 @cache
 def questions() -> Mapping[str, Question]:
     """All questions by name."""
-    found = sorted(_SQL.joinpath("questions").iterdir(), key=lambda file: file.name)
-    return {question.name: question for question in (_question(file.name, file.read_text("utf-8")) for file in found)}
+    found = {}
+    for file in sorted(_SQL.joinpath("questions").iterdir(), key=lambda file: file.name):
+        name, text = file.name.removesuffix(".sql"), file.read_text("utf-8")
+        answers, columns, _ = text.split("\n", 2)
+        section, item, *amount = columns.removeprefix("-- columns: ").split(", ")
+        found[name] = Question(name, answers[3:], (section, item, "installations", "percent", *amount), text)
+    return found
 
 
 def part(name: str) -> str:
-    """A text that all questions share: "facts", "latest", "shown", "functions.bigquery" or "functions.duckdb"."""
+    """A text that all questions share, by the name of its file."""
     return _SQL.joinpath(f"{name}.sql").read_text("utf-8")
 
 
-def statement(asked: Question, tables: str = EVERY_EVENT) -> str:
+def statement(asked: Question, tables: str = "events_*") -> str:
     """The one statement that answers a question on BigQuery; its parameters are @first, @last and @k.
 
     Args:
         asked: the question.
         tables: where the events are, as `project.dataset.events_*`.
     """
-    facts = part("facts").replace(EVERY_EVENT, tables)
+    facts = part("facts").replace("events_*", tables)
     return part("functions.bigquery") + select(asked, {"facts": facts, "latest": part("latest")})
 
 
 def select(asked: Question, views: Mapping[str, str]) -> str:
     """A question behind the wall, on views that are defined in the same statement."""
-    texts = {**views, "members": asked.members, "shown": part("shown")}
+    has_amount = len(asked.header) > len(_COLUMNS)
+    members = asked.text if has_amount else f"SELECT *, 0 AS amount FROM (\n{asked.text})"  # noqa: S608 - our own text
+    texts = {**views, "members": members, "shown": part("shown")}
     defined = ",\n".join(f"{name} AS (\n{text})" for name, text in texts.items())
-    return f"WITH {defined}\nSELECT * FROM shown\n{_ORDER}"
-
-
-def _question(file: str, text: str) -> Question:
-    first, second, _ = text.split("\n", 2)
-    columns = second.removeprefix("-- columns:").split(",")
-    section, item, *amount = (column.strip() for column in columns)
-    return Question(file.removesuffix(".sql"), first.removeprefix("-- "), section, item, "".join(amount), text)
+    columns = ", ".join((*_COLUMNS, "amount")[: len(asked.header)])
+    return f"WITH {defined}\nSELECT {columns} FROM shown\n{_ORDER}"

@@ -11,14 +11,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import closing
 from datetime import date, timedelta
 from pathlib import Path
 
 import duckdb
 
 from bridge.cli.table import table
-from bridge.fleet.local import LocalFleet
+from bridge.fleet import local
 from bridge.fleet.questions import questions
 
 SIZES = (1_000_000, 4_000_000)
@@ -64,9 +63,7 @@ def make(folder: Path, events: int) -> None:
 def ask(folder: Path) -> None:
     """Ask everything and print seconds and peak kilobytes; a process of its own, for its peak."""
     begin = time.perf_counter()
-    with closing(LocalFleet(folder)) as fleet:
-        for question in questions().values():
-            fleet.ask(question, k=5)
+    local.ask(folder, questions().values(), 5)
     print(time.perf_counter() - begin, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-FIELDS = {"section": "STRING", "item": "STRING", "installations": "INTEGER", "percent": "FLOAT", "amount": "INTEGER"}
+FIELDS = {"section": "STRING", "item": "STRING", "installations": "INTEGER", "percent": "FLOAT"}
 
 
 class FakeBigQuery:

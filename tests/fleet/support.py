@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
+from bridge.fleet import local
+from bridge.fleet.questions import questions
+
 COLUMNS = """{event_date: 'VARCHAR', event_timestamp: 'BIGINT', event_name: 'VARCHAR', user_pseudo_id: 'VARCHAR',
     event_params: 'STRUCT("key" VARCHAR, "value" STRUCT(string_value VARCHAR, int_value BIGINT, float_value DOUBLE,
         double_value DOUBLE))[]',
@@ -19,6 +22,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from datetime import date
     from pathlib import Path
+
+    from bridge.fleet.questions import Row
+
+
+def answers(
+    folder: Path, *names: str, k: int = 1, first: date | None = None, last: date | None = None
+) -> dict[str, list[Row]]:
+    """The rows of the named questions, or of all of them."""
+    found = local.ask(folder, [questions()[name] for name in names or questions()], k, first, last)
+    return {question.name: list(rows) for question, rows in found.rows.items()}
 
 
 @dataclass(frozen=True)

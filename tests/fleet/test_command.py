@@ -5,14 +5,17 @@ import io
 import json
 import re
 import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from datetime import date
 from pathlib import Path
 
 import pytest
 from google.auth.credentials import AnonymousCredentials
-from google.cloud import bigquery
+from jsonschema import Draft202012Validator
 
-from bridge.fleet.bigquery import BigQueryFleet
+from bridge.cli.shapes import DOCUMENTS, json_schema
+from bridge.fleet import bigquery
 from bridge.fleet.questions import FleetError, questions
 from tests.fleet.fake_bigquery import FakeBigQuery
 from tests.fleet.support import on, report, write_lines
@@ -55,8 +58,14 @@ def test_each_form_has_the_same_answer(folder: Path) -> None:
     table, as_json, as_csv, page = (run("backends", "--from", folder, "--format", form).stdout for form in FORMS)
 
     assert ["mod_mam", "rdbms", "8", "100.0"] in [line.split() for line in table.splitlines()]
-    assert json.loads(as_json)["answers"] == {
-        "backends": [{"module": "mod_mam", "backend": "rdbms", "installations": 8, "percent": 100.0}]
+    document = json.loads(as_json)
+    Draft202012Validator(json_schema(DOCUMENTS["fleet"])).validate(document)
+    assert document == {
+        "schema_version": 1,
+        "first": "2026-11-01",
+        "last": "2026-11-01",
+        "k": 5,
+        "answers": {"backends": [{"module": "mod_mam", "backend": "rdbms", "installations": 8, "percent": 100.0}]},
     }
     assert list(csv.reader(io.StringIO(as_csv))) == [
         ["question", "module", "backend", "installations", "percent"],
@@ -81,7 +90,6 @@ FORMS = ("table", "json", "csv", "html")
         (["backends", "--from", "{folder}/nowhere"], "is not a folder"),
         (["backends", "--from", "bigquery://project"], "names no dataset"),
         (["sql", "backends", "--dry-run"], "--dry-run asks BigQuery"),
-        (["sql"], "no question is named"),
     ],
 )
 def test_wrong_input_is_one_line(folder: Path, arguments: list[str], words: str) -> None:
@@ -102,17 +110,26 @@ def test_the_statement_can_be_printed(dialect: str) -> None:
     assert {"bigquery": "@first", "duckdb": "$first"}[dialect] in printed.stdout
 
 
-def test_bigquery_gets_the_statement_and_its_parameters() -> None:
-    rows = [("mod_mam", "rdbms", 8, 100.0, 0)]
-    with FakeBigQuery(rows, processed=12_345) as server:
-        client = bigquery.Client(
-            "project", credentials=AnonymousCredentials(), client_options={"api_endpoint": server.url}
-        )
-        fleet = BigQueryFleet("project.analytics_1", DAY, DAY, client)
+@pytest.fixture
+def answering(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., FakeBigQuery]]:
+    """Makes servers in BigQuery's place, which Google's client takes for it."""
+    monkeypatch.setattr("google.auth.default", lambda **_: (AnonymousCredentials(), "project"))
+    with ExitStack() as servers:
 
-        assert fleet.ask(questions()["backends"], k=7).rows == [("mod_mam", "rdbms", 8, 100.0)]
-        assert fleet.bytes_billed(questions()["backends"], k=7) == 12_345
-        fleet.close()
+        def start(*rows: tuple[object, ...], **options: int) -> FakeBigQuery:
+            server = servers.enter_context(FakeBigQuery(rows, **options))
+            monkeypatch.setenv("BIGQUERY_EMULATOR_HOST", server.url)
+            return server
+
+        yield start
+
+
+def test_bigquery_gets_the_statement_and_its_parameters(answering: Callable[..., FakeBigQuery]) -> None:
+    server, question = answering(("mod_mam", "rdbms", 8, 100.0), processed=12_345), questions()["backends"]
+
+    answers = bigquery.ask("project.analytics_1", [question], 7, DAY, DAY)
+    assert answers.rows == {question: [("mod_mam", "rdbms", 8, 100.0)]}
+    assert bigquery.ask("project.analytics_1", [question], 7, DAY, DAY, dry_run=True).rows == {question: [(12_345,)]}
 
     asked, dry = (job["configuration"] for job in server.jobs)
     assert "`project.analytics_1.events_*`" in asked["query"]["query"]
@@ -121,14 +138,9 @@ def test_bigquery_gets_the_statement_and_its_parameters() -> None:
     assert values == {"first": "2026-11-01", "last": "2026-11-01", "k": "7"}
 
 
-def test_what_bigquery_refuses_is_one_line() -> None:
-    with FakeBigQuery([], refuse=403) as server:
-        client = bigquery.Client(
-            "project", credentials=AnonymousCredentials(), client_options={"api_endpoint": server.url}
-        )
-        fleet = BigQueryFleet("project.analytics_1", None, None, client)
+def test_what_bigquery_refuses_is_one_line(answering: Callable[..., FakeBigQuery]) -> None:
+    answering(refuse=403)
 
-        with pytest.raises(FleetError, match="BigQuery does not answer: 403") as caught:
-            fleet.ask(questions()["backends"], k=5)
-        fleet.close()
+    with pytest.raises(FleetError, match="BigQuery does not answer: 403") as caught:
+        bigquery.ask("project.analytics_1", questions().values(), 5, None, None)
     assert "BigQuery Job User" in caught.value.remedy

@@ -1,16 +1,15 @@
 """Each question's answer for three installations, worked out on paper."""
 
 import re
-from contextlib import closing
 from datetime import date
 from pathlib import Path
 
 import pytest
 import sqlglot
 
-from bridge.fleet.local import LocalFleet
+from bridge.fleet import local
 from bridge.fleet.questions import questions, statement
-from tests.fleet.support import on, report, write_lines, write_parquet
+from tests.fleet.support import answers, on, report, write_lines, write_parquet
 from tests.support.docs import DOCS
 
 SUNDAY, MONDAY, LAST = date(2026, 11, 1), date(2026, 11, 2), date(2026, 11, 9)
@@ -163,28 +162,23 @@ def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 def test_every_question_is_answered_as_on_paper(folder: Path) -> None:
-    with closing(LocalFleet(folder)) as fleet:
-        answers = {name: fleet.ask(one, k=1) for name, one in questions().items()}
+    found = local.ask(folder, questions().values(), 1)
 
-    told = {}
-    for name, answer in answers.items():
-        amounts = bool(answer.question.amount)
-        told[name] = {row[:2]: (row[2], row[4]) if amounts else row[2] for row in answer.rows}
+    told = {
+        question.name: {row[:2]: (row[2], row[4]) if len(row) > 4 else row[2] for row in rows}
+        for question, rows in found.rows.items()
+    }
     assert told == ANSWERS
-    assert (fleet.first, fleet.last, fleet.broken) == (SUNDAY, LAST, 0)
+    assert (found.first, found.last, found.broken) == (SUNDAY, LAST, 0)
 
 
 def test_days_outside_are_left_out(folder: Path) -> None:
-    with closing(LocalFleet(folder, MONDAY, MONDAY)) as fleet:
-        rows = fleet.ask(questions()["versions"], k=1).rows
-
+    rows = answers(folder, "versions", first=MONDAY, last=MONDAY)["versions"]
     assert [row[:3] for row in rows] == [("MongooseIM", "6.7.0", 1)]
 
 
 def test_shares_are_of_all_installations(folder: Path) -> None:
-    with closing(LocalFleet(folder)) as fleet:
-        rows = fleet.ask(questions()["backends"], k=1).rows
-
+    rows = answers(folder, "backends")["backends"]
     assert {row[1]: row[3] for row in rows if row[0] == "mod_mam"} == {
         "rdbms": 66.7,
         "cassandra": 33.3,

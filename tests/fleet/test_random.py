@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from contextlib import closing
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
@@ -11,9 +10,7 @@ from typing import TYPE_CHECKING
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.fleet.local import LocalFleet
-from bridge.fleet.questions import questions
-from tests.fleet.support import on, report, write_lines
+from tests.fleet.support import answers, on, report, write_lines
 from tests.fleet.test_wall import in_python
 
 if TYPE_CHECKING:
@@ -108,16 +105,15 @@ fleets = st.lists(reports, min_size=1, max_size=25, unique_by=lambda said: (said
 def test_each_answer_is_what_plain_python_computes(fleet: list[Said], tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = write_lines(tmp_path_factory.mktemp("fleet"), (event for said in fleet for event in said.exported()))
     last = FIRST + timedelta(days=DAYS - 1)
-    with closing(LocalFleet(folder, FIRST, last)) as opened:
-        answers = {name: opened.ask(one, K) for name, one in questions().items()}
+    given = answers(folder, k=K, first=FIRST, last=last)
 
     expected = {name: in_python(members, K) for name, members in all_members(fleet, last).items()}
-    shown: dict[str, dict[str, dict[str, int]]] = {name: defaultdict(dict) for name in answers}
-    for name, answer in answers.items():
-        for section, item, installations, *_ in answer.rows:
+    shown: dict[str, dict[str, dict[str, int]]] = {name: defaultdict(dict) for name in given}
+    for name, rows in given.items():
+        for section, item, installations, *_ in rows:
             shown[name][str(section)][str(item)] = int(installations or 0)
     assert shown == expected
-    assert {row[0]: row[4] for row in answers["stanzas"].rows} == {
+    assert {row[0]: row[4] for row in given["stanzas"]} == {
         day: sum(said.sent for said in fleet if f"{said.date}" == day) for day in expected["stanzas"]
     }
 

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable
-from contextlib import closing
 from datetime import date, timedelta
 from itertools import count
 from pathlib import Path
@@ -11,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.fleet.local import LocalFleet
-from bridge.fleet.questions import FleetError, questions
-from tests.fleet.support import Exported, late, on, report, write_lines
+from bridge.fleet import local
+from bridge.fleet.questions import FleetError
+from tests.fleet.support import Exported, answers, late, on, report, write_lines
 
 DAY = date(2026, 11, 1)
 
@@ -28,11 +27,6 @@ def installation(number: int, day: date, increment: int = 7) -> list[Exported]:
         ("module_with_opt", {"module": "mod_mam", "backend": backend}),
         ("xmpp_stanza_count", {"stanza_type": "xmppMessageSent", "total": 9, "increment": increment}),
     )
-
-
-def answers(folder: Path, k: int = 1) -> dict[str, list[object]]:
-    with closing(LocalFleet(folder, DAY, DAY + timedelta(days=9))) as fleet:
-        return {name: list(fleet.ask(one, k).rows) for name, one in questions().items()}
 
 
 @settings(max_examples=3, deadline=None)
@@ -53,7 +47,9 @@ def test_events_that_arrive_twice_or_late_change_no_answer(
         changed[index] = late(events[index], days)
     folder = tmp_path_factory.mktemp("export")
 
-    assert answers(write_lines(folder / "a", events)) == answers(write_lines(folder / "b", changed + doubled))
+    days = {"first": DAY, "last": DAY + timedelta(days=9)}
+    plain = answers(write_lines(folder / "a", events), **days)
+    assert answers(write_lines(folder / "b", changed + doubled), **days) == plain
 
 
 def test_the_table_of_a_day_that_is_not_over_is_left_out(tmp_path: Path) -> None:
@@ -62,7 +58,7 @@ def test_the_table_of_a_day_that_is_not_over_is_left_out(tmp_path: Path) -> None
         "".join(f"{json.dumps(event.row())}\n" for event in installation(2, DAY + timedelta(days=1)))
     )
 
-    assert [row[2] for row in answers(tmp_path)["versions"]] == [1]
+    assert [row[2] for row in answers(tmp_path, "versions")["versions"]] == [1]
 
 
 def test_reports_of_bridges_are_read_as_an_export_is(tmp_path: Path) -> None:
@@ -71,9 +67,7 @@ def test_reports_of_bridges_are_read_as_an_export_is(tmp_path: Path) -> None:
         text = kind([event for event in installation(number, DAY) if event.name != "xmpp_stanza_count"])
         (tmp_path / f"{next(names)}.json").write_text(text)
 
-    with closing(LocalFleet(tmp_path)) as fleet:
-        rows = fleet.ask(questions()["backends"], k=1).rows
-    assert {row[:3] for row in rows} == {
+    assert {row[:3] for row in answers(tmp_path, "backends")["backends"]} == {
         ("mod_mam", "rdbms", 1),
         ("mod_mam", "cassandra", 1),
         ("mod_mam", "elasticsearch", 1),
@@ -112,9 +106,8 @@ def test_a_broken_line_costs_itself_and_is_counted(tmp_path: Path, name: str) ->
     lines = [json.dumps(event.row()) for event in events] if name.startswith("events") else _record(events).splitlines()
     (tmp_path / name).write_text("\n".join([lines[0], '{"event_name": "clus', *lines[1:], "[1, 2"]) + "\n")
 
-    with closing(LocalFleet(tmp_path)) as fleet:
-        assert fleet.broken == 2
-        assert [row[1] for row in fleet.ask(questions()["versions"], k=1).rows] == ["6.7.0"]
+    assert local.ask(tmp_path, [], 1).broken == 2
+    assert [row[1] for row in answers(tmp_path, "versions")["versions"]] == ["6.7.0"]
 
 
 def _empty(folder: Path) -> None:
@@ -152,14 +145,14 @@ def _absent(folder: Path) -> None:
         (_empty, "no file in"),
         (_foreign, "no file in"),
         (_lacking, "lacks user_pseudo_id"),
-        (_no_parquet, "not an export of GA4"),
+        (_no_parquet, "cannot be read as an export"),
     ],
 )
 def test_a_folder_that_is_no_export_is_one_clear_line(tmp_path: Path, make: Callable[[Path], None], words: str) -> None:
     make(tmp_path / "export")
 
     with pytest.raises(FleetError, match=words) as caught:
-        LocalFleet(tmp_path / "export")
+        answers(tmp_path / "export")
     assert caught.value.remedy
     assert "\n" not in str(caught.value)
 
@@ -168,5 +161,5 @@ def test_days_without_events_name_those_with(tmp_path: Path) -> None:
     write_lines(tmp_path, installation(0, DAY))
 
     with pytest.raises(FleetError, match="2026-11-01 to 2026-11-01") as caught:
-        LocalFleet(tmp_path, date(2026, 12, 1), date(2026, 12, 2))
+        answers(tmp_path, first=date(2026, 12, 1), last=date(2026, 12, 2))
     assert "there is no event from 2026-12-01" in caught.value.what
