@@ -16,10 +16,15 @@ OTP ?= 27 29
 WITH_NODES ?= tests/erlang tests/mongooseim tests/integration tests/service/test_triggers.py
 PYTHONS ?= 3.11 3.12 3.13 3.14
 
+INSTALL = install --quiet --disable-pip-version-check
+
+# What Python compiles is kept, also where the environment says otherwise: hundreds of commands are started.
+export PYTHONDONTWRITEBYTECODE :=
+
 COMPILE = $(TOOLS)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 $(UPGRADE) \
 	--custom-compile-command "make lock"
 
-.PHONY: help setup demo test lint fuzz crash guest soak modules bench screenshots man lock dist sbom sdist-demo lowest pythons test-otp clean
+.PHONY: help setup demo test bytecode lint fuzz crash guest soak modules bench screenshots man lock dist sbom sdist-demo lowest pythons test-otp clean
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 13
@@ -31,8 +36,8 @@ $(SETUP): pyproject.toml $(LOCK) .ci/prepare
 	@.ci/prepare $(PYTHON)
 	@echo "setting up $(VENV)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $(LOCK)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m pip $(INSTALL) --no-compile --require-hashes --requirement $(LOCK)
+	@$(BIN)/python -m pip $(INSTALL) --no-deps --no-build-isolation --editable .
 	@touch $@
 
 demo: setup ## Do the main job before your eyes: two stub nodes, a local GA4, a report and what the property shows of it
@@ -44,8 +49,12 @@ lint: setup ## Check style, types and the direction of imports
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: lint ## Everything that must hold, on real nodes
+test: setup ## Everything that must hold, on real nodes
+	@$(MAKE) --no-print-directory --jobs 2 lint bytecode
 	$(BIN)/pytest -n $(WORKERS)
+
+bytecode: setup # once, while mypy has the other core, and not by each worker
+	@$(BIN)/pytest --quiet --collect-only >/dev/null || true
 
 fuzz: setup ## A million mutated and random inputs to the term decoder, connections that fail at every byte (FUZZ_INPUTS=n)
 	$(BIN)/python -m tests.erlang.fuzz_etf --inputs $(FUZZ_INPUTS)
@@ -64,7 +73,7 @@ modules: setup ## The modules of a checkout of MongooseIM against those that are
 	@$(BIN)/python -m tests.mongooseim.known_modules "$(MONGOOSEIM)"
 
 bench: setup ## Paired timings against named peers, as tables
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
+	@$(BIN)/python -m pip $(INSTALL) --editable '.[bench]'
 	$(BIN)/python -m tests.bench
 
 screenshots: setup ## Pictures of both pages, at 1280 and 360 px, light and dark, in build/screenshots
@@ -75,7 +84,7 @@ man: setup ## Write the man page to build/mongooseim-bridge.1
 	$(BIN)/python -m bridge.cli.man > build/mongooseim-bridge.1
 
 lock: ## Lock what is depended on, with hashes; after each change of dependencies (UPGRADE=--upgrade for newer ones)
-	@mkdir -p build && $(PYTHON) -m venv build/tools && $(TOOLS)/pip install --quiet --disable-pip-version-check uv
+	@mkdir -p build && $(PYTHON) -m venv build/tools && $(TOOLS)/pip $(INSTALL) uv
 	@echo 'hatchling>=1.27' | $(COMPILE) --output-file locks/build.txt -
 	@$(COMPILE) --extra metrics --extra google --output-file locks/runtime.txt pyproject.toml
 	@$(COMPILE) --extra test --extra metrics --output-file locks/development.txt pyproject.toml
@@ -84,7 +93,7 @@ dist: setup ## Build wheel and sdist, the same bytes each time, into dist/
 	@rm -rf dist && $(BIN)/python -m hatchling build
 
 sbom: ## What the runtime consists of, as CycloneDX, into build/sbom.json
-	@mkdir -p build && $(PYTHON) -m venv build/tools && $(TOOLS)/pip install --quiet --disable-pip-version-check cyclonedx-bom
+	@mkdir -p build && $(PYTHON) -m venv build/tools && $(TOOLS)/pip $(INSTALL) cyclonedx-bom
 	@$(TOOLS)/cyclonedx-py requirements --output-reproducible --pyproject pyproject.toml --output-file build/sbom.json locks/runtime.txt
 
 sdist-demo: dist ## The demo from an unpacked sdist, which sets itself up
@@ -93,11 +102,11 @@ sdist-demo: dist ## The demo from an unpacked sdist, which sets itself up
 
 lowest: setup ## The tests with the lowest versions that the dependencies may have
 	@rm -rf build/lowest && $(PYTHON) -m venv build/lowest && $(PYTHON) -m venv build/tools
-	@$(TOOLS)/pip install --quiet --disable-pip-version-check uv
+	@$(TOOLS)/pip $(INSTALL) uv
 	@$(COMPILE) --resolution lowest-direct --extra metrics --extra google --output-file build/lowest.txt pyproject.toml
-	@build/lowest/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement $(LOCK)
-	@build/lowest/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement build/lowest.txt
-	@build/lowest/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@build/lowest/bin/pip $(INSTALL) --no-compile --require-hashes --requirement $(LOCK)
+	@build/lowest/bin/pip $(INSTALL) --no-compile --require-hashes --requirement build/lowest.txt
+	@build/lowest/bin/pip $(INSTALL) --no-deps --no-build-isolation --editable .
 	build/lowest/bin/pytest -n $(WORKERS)
 
 pythons: ## The tests on every release of Python that is here (PYTHONS="3.11 3.12 3.13 3.14")

@@ -84,11 +84,3 @@ def test_every_deviation_is_documented_and_no_other() -> None:
     text = (DOCS / "differences.md").read_text()
     section = text.split("\n## In the events\n")[1].split("\n## ")[0]
     assert set(re.findall(r"^### (.+)$", section, re.MULTILINE)) == set(Deviation)
-
-
-def test_links_between_pages_lead_somewhere() -> None:
-    root = DOCS.parent
-    pages = [*DOCS.rglob("*.md"), *(page for page in root.glob("*.md"))]
-    for page in pages:
-        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
-            assert (page.parent / target).exists(), f"{page.name} links to {target}"

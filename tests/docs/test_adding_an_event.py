@@ -39,7 +39,7 @@ def run(copy: Path, *command: str, **environ: str) -> subprocess.CompletedProces
 def test_who_does_what_the_page_says_sees_the_event(tmp_path: Path, default_cluster: StubCluster) -> None:
     page = (DOCS / "adding-an-event.md").read_text()
     for name in ("bridge", "tests", "docs", "erlang_stubs"):
-        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__", "ebin"))
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("ebin"))
     for file in ROOT.iterdir():
         if file.is_file() and file.name != ".git":
             shutil.copy(file, tmp_path)

@@ -42,7 +42,8 @@ def shown() -> Iterator[str]:
         for block in re.findall(r"^ *```sh\n(.*?)^ *```", text, re.MULTILINE | re.DOTALL):
             for line in block.replace("\\\n", " ").splitlines():
                 if command := re.sub(r"(^|\s+)# .*|^\s*#.*", "", line).strip():
-                    yield command
+                    # The same, with the file named and found by itself, is run once; config init makes it.
+                    yield command if "config init" in command else command.removesuffix(" --config bridge.toml")
         yield from re.findall(r"^\$ (.+)$", text, re.MULTILINE)
         yield from (each for each in re.findall(r"`(mongooseim-bridge [^`…]+)`", text) if "COMMAND" not in each)
 

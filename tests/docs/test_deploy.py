@@ -6,8 +6,9 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
@@ -15,8 +16,11 @@ import yaml
 from bridge.config.access import access
 from bridge.config.cookie import COOKIE_FORBIDDEN
 from bridge.config.destinations import destinations
-from bridge.config.load import Loaded, load
+from bridge.config.load import load
 from bridge.errors import ExitCode
+
+if TYPE_CHECKING:
+    from bridge.config.load import Loaded
 
 DEPLOY = Path(__file__).parents[2] / "docs" / "deploy"
 UNIT = DEPLOY / "mongooseim-bridge.service"
@@ -53,12 +57,6 @@ def test_systemd_finds_nothing_wrong_with_the_unit(tmp_path: Path, path: Path) -
     unit.write_text(text.replace(program, str(PROGRAM)))
     done = analyze("verify", "--man=no", unit)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-
-
-def test_a_mistake_in_the_unit_would_be_found(tmp_path: Path) -> None:
-    unit = tmp_path / UNIT.name
-    unit.write_text(UNIT.read_text().replace("ProtectSystem=strict", "ProtectSystem=very"))
-    assert "protect system" in analyze("verify", "--man=no", unit).stderr
 
 
 def test_the_unit_exposes_little() -> None:
@@ -112,159 +110,140 @@ def test_the_units_of_two_users_differ_in_who_they_are_and_what_they_know() -> N
 
 # Kubernetes
 
-
-@pytest.fixture(scope="module")
-def manifests() -> dict[str, Any]:
-    """By kind; every kind occurs once."""
-    found = list(yaml.safe_load_all((DEPLOY / "kubernetes.yaml").read_text()))
-    by_kind = {each["kind"]: each for each in found}
-    assert len(by_kind) == len(found)
-    return by_kind
+PODS = {
+    "mongooseim-bridge": ("kubernetes.yaml", ["run"], {53, 443, 9100}, {"cookie", "ga4-secret"}),
+    "mongooseim-bridge-collect": ("kubernetes-two-roles.yaml", ["run", "--collect-only"], {53, 9100}, {"cookie"}),
+    "mongooseim-bridge-deliver": ("kubernetes-two-roles.yaml", ["deliver"], {53, 443}, {"ga4-secret"}),
+}
+"""Deployments: their file, what they run, the ports that they may reach, and the secrets that they may read."""
 
 
-@pytest.fixture
-def loaded(manifests: dict[str, Any], tmp_path: Path) -> Loaded:
+@dataclass(frozen=True)
+class Pod:
+    """One Deployment with what its file has beside it."""
+
+    name: str
+    kinds: dict[tuple[str, str], Any]
+    loaded: Loaded
+
+    @property
+    def deployment(self) -> Any:
+        return self.kinds["Deployment", self.name]["spec"]
+
+    @property
+    def policy(self) -> Any:
+        return self.kinds["NetworkPolicy", self.name]["spec"]
+
+    @property
+    def spec(self) -> Any:
+        return self.deployment["template"]["spec"]
+
+    @property
+    def container(self) -> Any:
+        (container,) = self.spec["containers"]
+        return container
+
+    def volume_of(self, path: object) -> Any:
+        """The volume that a path of the container lies in, by the innermost mount."""
+        inside = PurePosixPath(str(path))
+        mounts = [each for each in self.container["volumeMounts"] if inside.is_relative_to(each["mountPath"])]
+        mount = max(mounts, key=lambda each: len(each["mountPath"]))
+        (volume,) = (each for each in self.spec["volumes"] if each["name"] == mount["name"])
+        return volume | {"readOnly": mount.get("readOnly", False)}
+
+
+@pytest.fixture(params=PODS)
+def pod(request: pytest.FixtureRequest, tmp_path: Path) -> Pod:
+    name = str(request.param)
+    found = list(yaml.safe_load_all((DEPLOY / PODS[name][0]).read_text()))
+    kinds = {(each["kind"], each["metadata"]["name"]): each for each in found}
+    assert len(kinds) == len(found)
     file = tmp_path / "config.toml"
-    file.write_text(manifests["ConfigMap"]["data"]["config.toml"].replace("G-XXXX", "G-ABCD"))
-    return load(file, {}, {})
+    file.write_text(kinds["ConfigMap", "mongooseim-bridge"]["data"]["config.toml"].replace("G-XXXX", "G-ABCD"))
+    return Pod(name, kinds, load(file, {}, {}))
 
 
-def pod_of(manifests: dict[str, Any]) -> Any:
-    return manifests["Deployment"]["spec"]["template"]["spec"]
-
-
-def mount_of(path: str, manifests: dict[str, Any]) -> dict[str, Any]:
-    """The innermost mount that a path of the container lies in."""
-    (container,) = pod_of(manifests)["containers"]
-    mounts = [each for each in container["volumeMounts"] if PurePosixPath(path).is_relative_to(each["mountPath"])]
-    assert mounts, f"{path} lies in no volume"
-    found: dict[str, Any] = max(mounts, key=lambda each: len(each["mountPath"]))
-    return found
-
-
-def test_the_configuration_of_the_manifests_is_one_that_the_bridge_takes(loaded: Loaded, tmp_path: Path) -> None:
+def test_the_configuration_of_the_manifests_is_one_that_the_bridge_takes(pod: Pod, tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_text("hush")
     secret.chmod(0o440)
-    environ = {
-        "MONGOOSEIM_BRIDGE_COOKIE_FILE": str(secret),
-        "MONGOOSEIM_BRIDGE_TRACKING_ID_SECRET_FILE": str(secret),
-    }
-    again = load(loaded.file, environ, {})
-    reach = access(again, environ)
+    variables = ("MONGOOSEIM_BRIDGE_COOKIE_FILE", "MONGOOSEIM_BRIDGE_TRACKING_ID_SECRET_FILE")
+    environ = dict.fromkeys(variables, str(secret))
+    loaded = load(pod.loaded.file, environ, {})
+    reach = access(loaded, environ)
     assert [(entry.long, entry.port) for entry in reach.entries] == [(True, 9100)] * 2
     assert str(reach.own_name) == "mongooseim_bridge@mongooseim-bridge.default.svc.cluster.local"
-    assert [one.measurement_id for one in destinations(again, environ)] == ["G-ABCD"]
+    assert [one.measurement_id for one in destinations(loaded, environ)] == ["G-ABCD"]
 
 
-def test_every_path_lies_in_the_right_volume(loaded: Loaded, manifests: dict[str, Any]) -> None:
-    bridge, service = loaded.settings.bridge, loaded.settings.service
-    volumes = {volume["name"]: volume for volume in pod_of(manifests)["volumes"]}
-    for path in (bridge.state_dir, bridge.log_dir):
-        mount = mount_of(path, manifests)
-        assert not mount.get("readOnly")
-        claim = volumes[mount["name"]]["persistentVolumeClaim"]["claimName"]
-        assert claim == manifests["PersistentVolumeClaim"]["metadata"]["name"]
-    for path in (bridge.cookie_file, service.tracking_id.secret_file):
-        mount = mount_of(str(path), manifests)
-        secret = volumes[mount["name"]]["secret"]
-        assert secret["secretName"] == manifests["Secret"]["metadata"]["name"]
-        assert Path(str(path)).name in manifests["Secret"]["stringData"]
-        assert secret["defaultMode"] == 0o440
-        assert secret["defaultMode"] & COOKIE_FORBIDDEN == 0
-    (container,) = pod_of(manifests)["containers"]
-    (variable,) = container["env"]
-    config = mount_of(variable["value"], manifests)
-    assert Path(variable["value"]).name in manifests["ConfigMap"]["data"]
-    assert volumes[config["name"]]["configMap"]["name"] == manifests["ConfigMap"]["metadata"]["name"]
-    assert {each["name"] for each in container["volumeMounts"]} == volumes.keys()
+def test_every_path_lies_in_the_right_volume_and_no_secret_in_the_pod_of_the_other_role(pod: Pod) -> None:
+    bridge, service = pod.loaded.settings.bridge, pod.loaded.settings.service
+    state = pod.volume_of(bridge.state_dir)
+    claim = pod.kinds["PersistentVolumeClaim", state["persistentVolumeClaim"]["claimName"]]
+    assert claim["spec"]["accessModes"] == ["ReadWriteOnce"], "the state file is shared through memory"
+    assert not state["readOnly"]
+    if pod.container["args"][0] == "run":
+        assert not pod.volume_of(bridge.log_dir)["readOnly"]
+    readable = set()
+    for path in map(Path, (str(bridge.cookie_file), str(service.tracking_id.secret_file))):
+        if secret := pod.volume_of(path).get("secret"):
+            assert secret["defaultMode"] == 0o440
+            assert secret["defaultMode"] & COOKIE_FORBIDDEN == 0
+            assert path.name in pod.kinds["Secret", secret["secretName"]]["stringData"]
+            readable |= pod.kinds["Secret", secret["secretName"]]["stringData"].keys()
+    assert readable == PODS[pod.name][3]
+    (variable,) = pod.container["env"]
+    config = pod.volume_of(variable["value"])["configMap"]["name"]
+    assert Path(variable["value"]).name in pod.kinds["ConfigMap", config]["data"]
+    assert {each["name"] for each in pod.container["volumeMounts"]} == {each["name"] for each in pod.spec["volumes"]}
 
 
-def test_probes_ask_the_health_listener(loaded: Loaded, manifests: dict[str, Any]) -> None:
-    health = loaded.settings.bridge.health
-    (container,) = pod_of(manifests)["containers"]
-    (port,) = container["ports"]
-    assert port["containerPort"] == health.port
-    assert health.host == "0.0.0.0"
-    for probe, path in (("livenessProbe", "/healthz"), ("readinessProbe", "/readyz")):
-        assert container[probe]["httpGet"] == {"path": path, "port": port["name"]}
-    deployment = manifests["Deployment"]["spec"]
-    assert deployment["progressDeadlineSeconds"] > loaded.settings.service.initial_report / 1000
-    assert deployment["template"]["metadata"]["annotations"]["prometheus.io/port"] == str(health.port)
-    (ingress,) = manifests["NetworkPolicy"]["spec"]["ingress"]
-    assert ingress["ports"] == [{"protocol": "TCP", "port": health.port}]
+def test_probes_ask_the_health_listener(pod: Pod) -> None:
+    health = pod.loaded.settings.bridge.health
+    (port,) = pod.container["ports"]
+    assert (health.host, health.port) == ("0.0.0.0", port["containerPort"])
+    assert pod.container["livenessProbe"]["httpGet"] == {"path": "/healthz", "port": port["name"]}
+    if pod.container["args"][0] == "run":
+        assert pod.container["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": port["name"]}
+        assert pod.deployment["progressDeadlineSeconds"] > pod.loaded.settings.service.initial_report / 1000
+        assert pod.deployment["template"]["metadata"]["annotations"]["prometheus.io/port"] == str(health.port)
+        (ingress,) = pod.policy["ingress"]
+        assert ingress["ports"] == [{"protocol": "TCP", "port": health.port}]
+    else:
+        assert "readinessProbe" not in pod.container
+        assert "ingress" not in pod.policy
 
 
-def test_there_is_never_more_than_one_bridge_and_it_may_do_little(manifests: dict[str, Any]) -> None:
-    spec, pod = manifests["Deployment"]["spec"], pod_of(manifests)
-    assert (spec["replicas"], spec["strategy"]) == (1, {"type": "Recreate"})
-    assert spec["selector"]["matchLabels"].items() <= spec["template"]["metadata"]["labels"].items()
-    assert manifests["NetworkPolicy"]["spec"]["podSelector"] == spec["selector"]
-    assert pod["securityContext"]["runAsNonRoot"]
-    assert pod["securityContext"]["fsGroup"] == pod["securityContext"]["runAsGroup"]
-    assert not pod["automountServiceAccountToken"]
-    (container,) = pod["containers"]
-    context = container["securityContext"]
-    assert context["readOnlyRootFilesystem"]
-    assert not context["allowPrivilegeEscalation"]
-    assert context["capabilities"] == {"drop": ["ALL"]}
-    assert "command" not in container
-    assert container["args"] == ["run"]
+def test_there_is_never_more_than_one_of_a_pod_and_it_may_do_little(pod: Pod) -> None:
+    deployment, context = pod.deployment, pod.spec["securityContext"]
+    assert (deployment["replicas"], deployment["strategy"]) == (1, {"type": "Recreate"})
+    assert deployment["selector"]["matchLabels"].items() <= deployment["template"]["metadata"]["labels"].items()
+    assert pod.policy["podSelector"] == deployment["selector"]
+    assert pod.policy["policyTypes"] == ["Ingress", "Egress"]
+    assert context["runAsNonRoot"]
+    assert context["fsGroup"] == context["runAsGroup"]
+    assert not pod.spec["automountServiceAccountToken"]
+    assert pod.container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    assert "command" not in pod.container
+    _, args, reached, _ = PODS[pod.name]
+    assert pod.container["args"] == args
+    assert {port["port"] for rule in pod.policy["egress"] for port in rule["ports"]} == reached
+    assert all(node.endswith(":9100") for node in pod.loaded.settings.bridge.nodes)
 
 
-def test_the_policy_lets_the_bridge_reach_what_it_needs(loaded: Loaded, manifests: dict[str, Any]) -> None:
-    egress = manifests["NetworkPolicy"]["spec"]["egress"]
-    allowed = {port["port"] for rule in egress for port in rule["ports"]}
-    assert allowed == {53, 443, 9100}
-    assert all(node.endswith(":9100") for node in loaded.settings.bridge.nodes)
-
-
-def of_role(role: str) -> tuple[Any, Any]:
-    """Deployment and NetworkPolicy of one of the two pods."""
+def test_the_two_pods_are_two_users_of_one_group_on_one_machine() -> None:
     found = yaml.safe_load_all((DEPLOY / "kubernetes-two-roles.yaml").read_text())
-    own = {each["kind"]: each for each in found if each["metadata"]["name"] == f"mongooseim-bridge-{role}"}
-    return own["Deployment"]["spec"], own["NetworkPolicy"]["spec"]
-
-
-def test_the_two_pods_share_a_volume_and_a_group_and_no_secret(manifests: dict[str, Any], tmp_path: Path) -> None:
-    roles = {role: of_role(role) for role in ("collect", "deliver")}
-    pods = {role: deployment["template"]["spec"] for role, (deployment, _) in roles.items()}
-    volumes = {role: {each["name"]: each for each in pod["volumes"]} for role, pod in pods.items()}
-    assert volumes["collect"]["state"] == volumes["deliver"]["state"]
-    assert volumes["collect"]["secret"]["secret"]["secretName"] != volumes["deliver"]["secret"]["secret"]["secretName"]
-    contexts = {role: pod["securityContext"] for role, pod in pods.items()}
-    assert contexts["collect"]["runAsUser"] != contexts["deliver"]["runAsUser"]
-    assert contexts["collect"]["fsGroup"] == contexts["deliver"]["fsGroup"]
-    (together,) = pods["deliver"]["affinity"]["podAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
-    assert together["labelSelector"] == roles["collect"][0]["selector"]
-    (whole,) = pod_of(manifests)["containers"]
-    for role, (deployment, policy) in roles.items():
-        (container,) = pods[role]["containers"]
-        assert (deployment["replicas"], deployment["strategy"]) == (1, {"type": "Recreate"})
-        assert deployment["selector"] == policy["podSelector"]
-        assert deployment["selector"]["matchLabels"] == deployment["template"]["metadata"]["labels"]
-        assert {key: container[key] for key in ("securityContext", "env", "image")} == {
-            key: whole[key] for key in ("securityContext", "env", "image")
-        }
-        assert {each["name"] for each in container["volumeMounts"]} == volumes[role].keys()
-    (file,) = [
-        each["data"]["config.toml"]
-        for each in yaml.safe_load_all((DEPLOY / "kubernetes-two-roles.yaml").read_text())
-        if each["kind"] == "ConfigMap"
-    ]
-    config = tmp_path / "config.toml"
-    config.write_text(file.replace("G-XXXX", "G-ABCD"))
-    bridge, service = (settings := load(config, {}, {}).settings).bridge, settings.service
-    places = {
-        role: {each["name"]: each["mountPath"] for each in pods[role]["containers"][0]["volumeMounts"]}
-        for role in roles
-    }
-    assert places["collect"]["state"] == places["deliver"]["state"] == bridge.state_dir
-    assert places["collect"]["log"] == bridge.log_dir
-    assert Path(str(bridge.cookie_file)).parent == Path(places["collect"]["secret"])
-    assert Path(str(service.tracking_id.secret_file)).parent == Path(places["deliver"]["secret"])
-    ports = {
-        role: {port["port"] for rule in policy["egress"] for port in rule["ports"]}
-        for role, (_, policy) in roles.items()
-    }
-    assert ports == {"collect": {53, 9100}, "deliver": {53, 443}}
+    collect, deliver = (each["spec"]["template"] for each in found if each["kind"] == "Deployment")
+    users, groups = (
+        {pod["spec"]["securityContext"][key] for pod in (collect, deliver)} for key in ("runAsUser", "fsGroup")
+    )
+    assert (len(users), len(groups)) == (2, 1)
+    (together,) = deliver["spec"]["affinity"]["podAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+    assert together["topologyKey"] == "kubernetes.io/hostname"
+    assert together["labelSelector"]["matchLabels"] == collect["metadata"]["labels"]
+    volumes = [next(each for each in pod["spec"]["volumes"] if each["name"] == "state") for pod in (collect, deliver)]
+    assert volumes[0] == volumes[1]

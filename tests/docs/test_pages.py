@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 DOCS = Path(__file__).parents[2] / "docs"
 CODE = DOCS.parent / "bridge"
-PAGES = [DOCS.parent / "README.md", *sorted(DOCS.rglob("*.md"))]
+README = DOCS.parent / "README.md"
+PAGES = [*sorted(DOCS.parent.glob("*.md")), *sorted(DOCS.rglob("*.md"))]
 OURS = "https://github.com/esl/mongooseim-bridge/blob/main/"
 PROGRAM = Path(sys.executable).with_name("mongooseim-bridge")
 
@@ -225,7 +226,7 @@ def test_links_between_pages_lead_somewhere() -> None:
 
 
 def test_the_readmes_links_work_where_it_is_shown_alone() -> None:
-    text = PAGES[0].read_text()
+    text = README.read_text()
     assert "](" not in text
     named, defined = (
         set(re.findall(r"\]\[([\w-]+)\]", text)),

@@ -9,8 +9,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import check_jsonschema
 import pytest
 import yaml
+from click.testing import CliRunner
 
 from bridge.cli.main import COMMANDS
 from bridge.config.load import load
@@ -113,11 +115,10 @@ SCHEMAS = {
 def test_every_file_for_a_service_is_of_the_form_that_the_service_publishes() -> None:
     named = {str(path.relative_to(ROOT)) for path in (ROOT / ".github").rglob("*.yml")}
     assert named == {name for name in SCHEMAS if name.startswith(".github")}
-    check = Path(sys.executable).with_name("check-jsonschema")
     for schema in sorted(set(SCHEMAS.values())):
-        files = [name for name, wanted in SCHEMAS.items() if wanted == schema]
-        done = run(check, "--builtin-schema", schema, *files)
-        assert done.returncode == 0, done.stdout
+        files = [str(ROOT / name) for name, wanted in SCHEMAS.items() if wanted == schema]
+        done = CliRunner().invoke(check_jsonschema.main, ["--builtin-schema", schema, *files])
+        assert done.exit_code == 0, done.output
 
 
 def test_the_workflows_run_targets_and_releases_that_there_are() -> None:

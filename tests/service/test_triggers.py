@@ -61,7 +61,8 @@ def test_report_is_made_at_once_and_its_summary_comes_back(
     service: RunningService, default_cluster: StubCluster
 ) -> None:
     answer = call(default_cluster.nodes[1], "report")
-    assert re.fullmatch(r"\{ok,#\{events => \d+,nodes => 2,notes => \[\],report => 1\}\}", answer)
+    assert answer.startswith("{ok,#{")
+    assert {"nodes => 2", "notes => []", "report => 1"} < set(answer[6:-2].split(","))
     assert call(default_cluster.nodes[0], "report") == answer, "who asks again within 10 s gets the one before"
     assert rows(service.bridge, "SELECT id FROM reports") == [(1,)]
 
