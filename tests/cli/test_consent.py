@@ -23,14 +23,10 @@ NEW = "custom_module_count.value, cluster.config_type"
 
 
 @pytest.fixture
-def newer(bridge: Bridge, monkeypatch: pytest.MonkeyPatch) -> Bridge:
+def newer(bridge: Bridge) -> Bridge:
     """After a report of this release, the same installation with the next one."""
     assert bridge.run("report").code == 0
-
-    def command(*arguments: str) -> list[str]:
-        return [sys.executable, str(NEWER), "--config", str(bridge.config), *arguments]
-
-    monkeypatch.setattr(bridge, "command", command)
+    bridge.program = (sys.executable, str(NEWER))
     return bridge
 
 
@@ -43,29 +39,32 @@ def is_reported(events: list[dict[str, object]]) -> bool:
 
 def test_what_is_new_is_said_with_the_first_report_and_not_again(newer: Bridge, emulator: RunningEmulator) -> None:
     for command in ("status", "consent", "preview"):
-        done = newer.run(command)
+        done = newer.start(command)
         assert NEW in (done.out + done.err) or "new: cluster.config_type: kind of" in done.out
-    first = newer.run("report")
+    first = newer.start("report")
     assert f"contract 2 has more than contract 1, which you agreed to: {NEW}; reported from now on" in first.out
     assert "what=new_facts" in first.err
     assert is_reported(newer.json_log)
-    again = newer.run("report")
+    again = newer.start("report")
     assert "contract" not in again.out + again.err
-    assert newer.run("consent", "--format", "json").json()["agreed"] == 2
+    assert newer.start("consent", "--format", "json").json()["agreed"] == 2
 
 
 def test_held_facts_wait_for_the_operator(newer: Bridge, emulator: RunningEmulator) -> None:
     newer.settings = 'new_facts = "hold"'
     newer.configure()
-    assert not is_reported(newer.run("preview", "--format", "json").json()["events"])
+    assert not is_reported(newer.start("preview", "--format", "json").json()["events"])
     for _ in range(2):
-        done = newer.run("report")
+        done = newer.start("report")
         assert "kept back; `mongooseim-bridge consent accept`" in done.out
         assert not is_reported(newer.json_log)
-    assert "kept back" in newer.run("status").out
-    assert [one["param"] for one in newer.run("consent", "--format", "json").json()["new"]] == ["value", "config_type"]
-    assert newer.run("consent", "accept").out == "you agreed to contract 2\n"
-    assert "contract" not in newer.run("report").out
+    assert "kept back" in newer.start("status").out
+    assert [one["param"] for one in newer.start("consent", "--format", "json").json()["new"]] == [
+        "value",
+        "config_type",
+    ]
+    assert newer.start("consent", "accept").out == "you agreed to contract 2\n"
+    assert "contract" not in newer.start("report").out
     assert is_reported(newer.json_log)
 
 
@@ -74,7 +73,7 @@ def test_the_service_says_it_at_its_start_and_takes_the_answer_while_it_runs(new
     newer.configure()
     with running(newer) as service:
         assert NEW in str(service.wait_for("new_facts")["problem"])
-        assert newer.run("consent", "accept").code == 0
+        assert newer.start("consent", "accept").code == 0
         service.send(signal.SIGUSR1)
         service.wait_for("report_collected")
     assert is_reported(newer.json_log)

@@ -296,7 +296,7 @@ def imports(stderr: str) -> set[str]:
 
 @pytest.mark.parametrize("command", ["preview", "report"])
 def test_reporting_imports_nothing_of_google(bridge: Bridge, command: str) -> None:
-    shown = bridge.run(command, PYTHONPROFILEIMPORTTIME="1")
+    shown = bridge.start(command, PYTHONPROFILEIMPORTTIME="1")
     assert shown.code == 0, shown.err
     found = imports(shown.err)
     assert "bridge.app" in found

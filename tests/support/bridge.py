@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import gc
 import json
-import logging
 import os
 import subprocess
 import sys
-from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
-from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from unittest.mock import patch
 
 import pytest
 
-from bridge.cli.main import main
+from tests.support.forked import run_forked
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,6 +47,7 @@ class Bridge:
     service: str = "report = true"
     settings: str = ""
     extra: dict[str, str] = field(default_factory=dict)
+    program: tuple[str, ...] = (str(PROGRAM),)
 
     def __post_init__(self) -> None:
         self.directory.mkdir(parents=True, exist_ok=True)
@@ -92,14 +88,18 @@ class Bridge:
 
     def process_environ(self, **more: str) -> dict[str, str]:
         """The environment of the command: nothing of the machine's that could change what it does."""
-        kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
-        return {**kept, **self.environ, **self.extra, **more}
+        kept = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ}
+        return {**kept, "HOME": str(self.directory), **self.environ, **self.extra, **more}
 
     def command(self, *arguments: str) -> list[str]:
-        return [str(PROGRAM), "--config", str(self.config), *arguments]
+        return [*self.program, "--config", str(self.config), *arguments]
 
     def run(self, *arguments: str, **environ: str) -> Result:
         """Run a command to its end; it must not take longer than half a minute."""
+        return Result(*run_forked(self.command(*arguments)[1:], self.process_environ(**environ), SECONDS))
+
+    def start(self, *arguments: str, **environ: str) -> Result:
+        """The same with a start of the program."""
         done = subprocess.run(
             self.command(*arguments),
             env=self.process_environ(**environ),
@@ -110,27 +110,6 @@ class Bridge:
             stdin=subprocess.DEVNULL,
         )
         return Result(done.returncode, done.stdout, done.stderr)
-
-    def run_here(self, *arguments: str, **environ: str) -> Result:
-        """The same in this process, at a sixth of the cost: for what a command says, not for how its process fares."""
-        root, threshold = logging.getLogger(), gc.get_threshold()
-        handlers, level = root.handlers[:], root.level
-        out, err = StringIO(), StringIO()
-        try:
-            with (
-                patch.dict(os.environ, self.process_environ(**environ), clear=True),
-                redirect_stdout(out),
-                redirect_stderr(err),
-                pytest.raises(SystemExit) as ended,
-            ):
-                main(self.command(*arguments)[1:])
-        finally:
-            root.handlers[:] = handlers
-            root.setLevel(level)
-            gc.set_threshold(*threshold)
-            gc.unfreeze()
-        assert isinstance(ended.value.code, int)
-        return Result(ended.value.code, out.getvalue(), err.getvalue())
 
 
 @pytest.fixture
