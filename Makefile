@@ -24,7 +24,7 @@ export PYTHONDONTWRITEBYTECODE :=
 COMPILE = $(TOOLS)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 $(UPGRADE) \
 	--custom-compile-command "make lock"
 
-.PHONY: help setup demo test bytecode lint fuzz crash guest soak modules bench screenshots man lock dist sbom sdist-demo lowest pythons test-otp clean
+.PHONY: help setup demo test bytecode lint fuzz crash guest soak modules bench screenshots man lock dist sbom sdist-demo image lowest pythons test-otp clean
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 13
@@ -99,6 +99,9 @@ sbom: ## What the runtime consists of, as CycloneDX, into build/sbom.json
 sdist-demo: dist ## The demo from an unpacked sdist, which sets itself up
 	@rm -rf build/sdist && mkdir -p build/sdist && tar --extract --file dist/*.tar.gz --strip-components 1 --directory build/sdist
 	@$(MAKE) --directory build/sdist demo
+
+image: setup ## The steps of the container file in build/image, and what they make, without a container
+	@$(BIN)/python -m tests.packages.image
 
 lowest: setup ## The tests with the lowest versions that the dependencies may have
 	@rm -rf build/lowest && $(PYTHON) -m venv build/lowest && $(PYTHON) -m venv build/tools
