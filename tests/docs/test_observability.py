@@ -6,7 +6,6 @@ import json
 import re
 import shutil
 import subprocess
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,11 +16,12 @@ from bridge.log_events import LOG_EVENTS
 from bridge.report.model import Note
 from bridge.state.queue import Outcome
 from bridge.state.status import DestinationStatus, NodeStatus, ReportStatus, ServiceStatus, Status
+from tests.support.docs import DOCS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-DEPLOY = Path(__file__).parents[2] / "docs" / "deploy"
+DEPLOY = DOCS / "deploy"
 NAMES = {
     "info",
     *(gauge.name for gauge in (*metrics.SERVICE, *metrics.REPORT, *metrics.DESTINATION)),
@@ -81,18 +81,6 @@ def test_the_dashboard_shows_every_metric_that_no_rule_looks_at_and_no_other() -
     for expression in expressions():
         assert set(re.findall(r"[{,]\s*(\w+)\s*[=!]", expression)) <= LABELS
         assert "$instance" in expression or "label_values" in expression
-
-
-def test_panels_of_the_dashboard_have_their_own_place() -> None:
-    taken: set[tuple[int, int]] = set()
-    panels = json.loads((DEPLOY / "grafana.json").read_text())["panels"]
-    assert len({panel["id"] for panel in panels}) == len(panels)
-    for panel in panels:
-        place = panel["gridPos"]
-        cells = {(place["x"] + column, place["y"] + row) for column in range(place["w"]) for row in range(place["h"])}
-        assert not cells & taken, panel["title"]
-        assert max(column for column, _ in cells) < 24
-        taken |= cells
 
 
 def test_every_rule_has_series_on_which_it_fires_and_series_on_which_it_does_not() -> None:
