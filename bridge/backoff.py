@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+from itertools import count
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 
-def backoff(first: float, longest: float, uniform: Callable[[float, float], float] | None = None) -> Iterator[float]:
-    """Seconds between attempts: `first`, then twice as long each time, up to `longest`.
+def pause(failures: int, first: float, longest: float) -> float:
+    """Seconds before the attempt after so many failures in a row: `first`, then twice as long each time, to `longest`.
 
-    Args:
-        first: before the second attempt.
-        longest: never more than this.
-        uniform: `random.uniform` for full jitter, which spreads out many bridges that failed at the same moment.
+    Where many bridges may fail at the same moment, any time up to that spreads them out (full jitter).
     """
-    wait = min(first, longest)
-    while True:
-        yield uniform(0.0, wait) if uniform else wait
-        wait = min(2 * wait, longest)
+    return min(longest, first * 2.0 ** min(failures - 1, 64))
+
+
+def backoff(first: float, longest: float) -> Iterator[float]:
+    """The pauses after the first failure, the second, and so on."""
+    return (pause(failures, first, longest) for failures in count(1))

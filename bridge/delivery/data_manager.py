@@ -9,18 +9,18 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlencode, urlsplit
 
 from bridge.delivery.batches import cut, json_of, params
 from bridge.delivery.data_manager_answers import SCOPE, EventsRefused, objections, processing, taken
-from bridge.delivery.destination import Request, Taken, origin
+from bridge.delivery.destination import Request, origin
 from bridge.delivery.errors import LimitError
 from bridge.delivery.ga4 import HEADERS
 from bridge.delivery.limits import check
 from bridge.secret import Secret
-from bridge.times import MICROSECONDS
+from bridge.state.queue import Outcome, Settled
+from bridge.times import rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Container
@@ -89,7 +89,7 @@ class DataManagerDestination:
         whole: dict[str, object] = {
             "eventName": event.name,
             "clientId": report.client_id,
-            "eventTimestamp": _rfc3339(report.collected_at),
+            "eventTimestamp": rfc3339(report.collected_at),
             "eventSource": "WEB",
             "additionalEventParameters": [
                 {"parameterName": name, "value": str(value)}
@@ -106,11 +106,11 @@ class DataManagerDestination:
 
     def request(self, body: bytes, collected_at: int) -> Request:
         """The POST of a body, each of its events stamped with the time of collection (µs since 1970)."""
-        stamped = _TIMESTAMP.sub(b'"eventTimestamp":"%s"' % _rfc3339(collected_at).encode(), body)
+        stamped = _TIMESTAMP.sub(b'"eventTimestamp":"%s"' % rfc3339(collected_at).encode(), body)
         url = Secret(f"{self.endpoint}/v1/events:ingest")
         return Request(url, self.peer, HEADERS, stamped, most=_ANSWER_BYTES, scope=SCOPE)
 
-    async def deliver(self, batch: Queued, sender: Sender, now: int) -> Taken:
+    async def deliver(self, batch: Queued, sender: Sender, now: int) -> Settled:
         """Send a batch; where it fails for some of its events, send it again without them.
 
         Raises:
@@ -128,7 +128,8 @@ class DataManagerDestination:
                 if len(refused) == batch.events:
                     raise
             else:
-                return Taken(refused, receipt)
+                reason = next(iter(refused.values()), None)
+                return Settled(batch, Outcome.DELIVERED, reason, refused, receipt)
         raise EventsRefused(self.peer, refused)
 
     async def processed(self, receipt: Receipt, sender: Sender, now: int) -> Processed | None:
@@ -165,8 +166,3 @@ def _without(events: Container[int], body: bytes) -> bytes:
 def _location(location: Location) -> dict[str, str]:
     parts = {"city": location.city, "subdivisionCode": location.region, "regionCode": location.country}
     return {name: part for name, part in parts.items() if part}
-
-
-def _rfc3339(micros: int) -> str:
-    seconds, rest = divmod(micros, MICROSECONDS)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:06}Z"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from bridge.delivery.validation import Objection
     from bridge.report.model import Report
     from bridge.secret import Secret
-    from bridge.state.queue import Batch, Queued
+    from bridge.state.queue import Batch, Queued, Settled
     from bridge.state.receipts import Processed, Receipt
 
 
@@ -48,16 +48,6 @@ class Answer:
     body: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """A batch that was taken."""
-
-    refused: Mapping[int, str] = field(default_factory=dict)
-    """Events that were not taken with it, by their index in the batch, and why."""
-    receipt: str | None = None
-    """By which `processed` is asked; None where the destination has nothing to say later."""
-
-
 class Destination(Protocol):
     """A place that takes reports. Values of this kind are cheap, immutable and hold no connection."""
 
@@ -84,8 +74,8 @@ class Destination(Protocol):
             LimitError: the destination would not take the report whole.
         """
 
-    async def deliver(self, batch: Queued, sender: Sender, now: int) -> Taken:
-        """Send a batch, with the time when it was collected as it is known now.
+    async def deliver(self, batch: Queued, sender: Sender, now: int) -> Settled:
+        """Send a batch, with the time when it was collected as it is known now; what became of it, if it was taken.
 
         Args:
             batch: from the queue.

@@ -13,11 +13,12 @@ from urllib.parse import urlencode, urlsplit
 
 from bridge import __version__
 from bridge.delivery.batches import Location, batches
-from bridge.delivery.destination import Request, Taken, origin
+from bridge.delivery.destination import Request, origin
 from bridge.delivery.errors import DestinationError
 from bridge.delivery.retry import check
 from bridge.delivery.validation import ask
 from bridge.secret import Secret
+from bridge.state.queue import Outcome, Settled
 
 if TYPE_CHECKING:
     from bridge.delivery.sender import Sender
@@ -87,7 +88,7 @@ class Ga4Destination:
         query = urlencode({"measurement_id": self.measurement_id, "api_secret": self.secret.reveal()})
         return Request(Secret(f"{self.endpoint}?{query}"), self.peer, HEADERS, _stamped(body, collected_at))
 
-    async def deliver(self, batch: Queued, sender: Sender, now: int) -> Taken:
+    async def deliver(self, batch: Queued, sender: Sender, now: int) -> Settled:
         """Send a batch; it was taken by the status alone, unless that brings a web page: GA4's answers have no body.
 
         Raises:
@@ -95,7 +96,7 @@ class Ga4Destination:
         """
         answer = await sender.send(self.request(batch.body, batch.collected_at), sender.total_seconds)
         check(answer, self.peer, now)
-        return Taken()
+        return Settled(batch, Outcome.DELIVERED)
 
     async def processed(self, receipt: Receipt, sender: Sender, now: int) -> Processed | None:
         """Never known: the Measurement Protocol gives no receipts, and nobody asks."""

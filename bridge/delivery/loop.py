@@ -11,19 +11,18 @@ import asyncio
 import logging
 import random
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
+from bridge.backoff import pause
 from bridge.delivery.errors import SendError
-from bridge.delivery.retry import outcome, wait_before
 from bridge.log import Line
 from bridge.state.queue import Outcome, Settled
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Coroutine, Iterable, Sequence
 
     from bridge.conditions import Conditions
-    from bridge.delivery.destination import Destination, Taken
-    from bridge.delivery.retry import Ambiguity
+    from bridge.delivery.destination import Destination
     from bridge.delivery.sender import Sender
     from bridge.state.queue import Queued
     from bridge.state.state import State
@@ -34,10 +33,16 @@ _TOGETHER: Final = 64
 """Batches per look into the queue: one wait for the disk and at most 8 MB of bodies for this many requests."""
 _IN_FLIGHT: Final = 4
 """Requests at once to a destination that answers; one that fails is tried with a single one."""
+FIRST_PAUSE: Final = 1.0
+LONGEST_PAUSE: Final = 300.0
+"""Seconds before the attempt after a failure, and after many."""
 _LOOK_SECONDS: Final = 30.0
 """Between looks into the queue while nothing is known to wait: another process may have left something there."""
 _AFTER_ERROR: Final = 10.0
 """Seconds before another attempt when the queue itself cannot be used."""
+
+Ambiguity = Literal["retry", "drop"]
+"""What to do when a request may have been counted: send it again, or give it up."""
 
 
 class DeliveryLoop:
@@ -69,6 +74,7 @@ class DeliveryLoop:
         self._queue = state.queue
         self._conditions = conditions
         self._uniform = uniform
+        self._delivered = 0
         self._woken = asyncio.Event()
         self._ending = asyncio.Event()
 
@@ -110,63 +116,70 @@ class DeliveryLoop:
         Raises:
             StateError: the queue cannot be used.
         """
-        destination, events = self.destination.id, 0
+        destination, wait = self.destination.id, None
         async with self._state.delivering(destination):
+            self._delivered = 0
             try:
-                while not (asked := self._queue.standing(destination).asked):
-                    taken = self._queue.take(destination, _TOGETHER)
+                while wait is None:
+                    standing = self._queue.standing(destination)
+                    if standing.asked:
+                        return standing.asked
+                    taken = self._queue.take(destination, 1 if standing.failures else _TOGETHER)
                     if not taken:
                         await self._ask()
                         return None
-                    while taken:
-                        failures = self._queue.standing(destination).failures
-                        together = 1 if failures else _IN_FLIGHT
-                        group, taken = taken[:together], taken[together:]
-                        delivered, wait = await self._send(group, failures, durable=not taken)
-                        events += delivered
-                        if wait is not None:
-                            return wait
-                return asked
+                    wait = await self._send(taken, standing.failures)
+                return wait
             finally:
-                if events:
-                    log.info(Line("delivered", destination=self.destination.name, events=events))
+                if self._delivered:
+                    log.info(Line("delivered", destination=self.destination.name, events=self._delivered))
 
-    async def _send(self, group: Sequence[Queued], failures: int, *, durable: bool) -> tuple[int, float | None]:
-        """Send batches at once, and record what became of each, whatever becomes of the others.
+    async def _send(self, taken: Sequence[Queued], failures: int) -> float | None:
+        """Send batches, some at once, until one has to be tried again: the seconds to wait for that.
+
+        What became of each is recorded at once: what is not when this process is killed is sent again. So is what a
+        power failure undoes; the disk is waited for with the last of them, or with the pause.
 
         Args:
-            group: the batches.
+            taken: the batches.
             failures: attempts in a row that have failed before.
-            durable: whether to wait for the disk; what a power failure undoes otherwise is sent again.
-
-        Returns:
-            How many events were delivered, and the seconds to wait where something has to be tried again.
         """
-        tasks = [
-            asyncio.ensure_future(self.destination.deliver(batch, self.sender, self._state.clock.wall()))
-            for batch in group
-        ]
-        try:
-            await asyncio.wait(tasks)
-        finally:  # also when cancelled: what has been answered is known, and must not be sent again
-            ended = [(batch, task) for batch, task in zip(group, tasks, strict=True) if not task.cancel()]
-            answered = [(batch, task) for batch, task in ended if not task.cancelled()]
-            errors = [error for _, task in answered if (error := task.exception())]
-            settled = [
-                self._failed(batch, error) if (error := task.exception()) else _taken(batch, task.result())
-                for batch, task in answered
-            ]
-            asked = max((error.retry_after for error in errors if isinstance(error, SendError)), default=0.0)
-            wait = None
-            if any(one.outcome is Outcome.RETRY for one in settled):
-                wait = wait_before(failures + 1, asked, self._uniform)
-            durable = durable or wait is not None
-            self._queue.settle(self.destination.id, settled, wait=wait, asked=asked, durable=durable)
+        left, settled, unforeseen = iter(taken), list[Settled](), list[Exception]()
+
+        async def work() -> None:
+            for batch in left:
+                try:
+                    one = await self.destination.deliver(batch, self.sender, self._state.clock.wall())
+                except SendError as error:
+                    one = Settled(batch, self._outcome(error), str(error), asked=error.retry_after)
+                except Exception as error:  # noqa: BLE001 - whatever it is, what the others are answered counts
+                    unforeseen.append(error)
+                    one = Settled(batch, Outcome.RETRY, f"unforeseen {type(error).__name__}")
+                settled.append(one)
+                self._delivered += one.delivered
+                self._queue.settle(self.destination.id, [one], durable=len(settled) == len(taken))
+                if any(each.outcome is Outcome.RETRY for each in settled):
+                    return
+
+        await _side_by_side(work() for _ in range(_IN_FLIGHT))
+        wait = None
+        if any(one.outcome is Outcome.RETRY for one in settled):
+            asked = max(one.asked for one in settled)
+            wait = max(self._uniform(0.0, pause(failures + 1, FIRST_PAUSE, LONGEST_PAUSE)), asked)
+            self._queue.pause(self.destination.id, wait, asked)
         self._log(settled, failures, wait)
-        for error in errors:
-            if not isinstance(error, SendError):
-                raise error
-        return sum(one.delivered for one in settled), wait
+        if unforeseen:
+            raise unforeseen[0]
+        return wait
+
+    def _outcome(self, error: SendError) -> Outcome:
+        """What becomes of a batch that was not taken: it is sent again, unless the answer is final.
+
+        One that may have been counted is given up where the operator would rather lose it than count it twice.
+        """
+        if error.final:
+            return Outcome.REJECTED
+        return Outcome.AMBIGUOUS if error.ambiguous and self.ambiguity == "drop" else Outcome.RETRY
 
     async def _ask(self) -> None:
         """Ask what became of batches that were taken some time ago."""
@@ -189,11 +202,6 @@ class DeliveryLoop:
                 )
                 log.warning(about)
 
-    def _failed(self, batch: Queued, error: BaseException) -> Settled:
-        if isinstance(error, SendError):
-            return Settled(batch, outcome(error, self.ambiguity), str(error))
-        return Settled(batch, Outcome.RETRY, f"unforeseen {type(error).__name__}")
-
     def _log(self, settled: Sequence[Settled], failures: int, wait: float | None) -> None:
         about, name = self.destination.id, self.destination.name
         bad = [one for one in settled if one.error]
@@ -209,11 +217,6 @@ class DeliveryLoop:
             failures=failures + (wait is not None),
             retry_in="never" if wait is None else f"{wait:.1f}s",
         )
-
-
-def _taken(batch: Queued, taken: Taken) -> Settled:
-    reason = next(iter(taken.refused.values()), None)
-    return Settled(batch, Outcome.DELIVERED, reason, taken.refused, taken.receipt)
 
 
 async def deliver_within(loops: Sequence[DeliveryLoop], seconds: float) -> None:
@@ -232,10 +235,17 @@ async def deliver_within(loops: Sequence[DeliveryLoop], seconds: float) -> None:
             pause = await loop.drain()
 
     try:
-        async with asyncio.timeout_at(until), asyncio.TaskGroup() as group:
-            for loop in loops:
-                group.create_task(deliver(loop))
+        async with asyncio.timeout_at(until):
+            await _side_by_side(map(deliver, loops))
     except TimeoutError:
         pass
+
+
+async def _side_by_side(works: Iterable[Coroutine[None, None, None]]) -> None:
+    """Do several things at once; the first that raises an error ends the others, and its error is raised."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            for work in works:
+                group.create_task(work)
     except BaseExceptionGroup as errors:
         raise errors.exceptions[0] from errors

@@ -1,4 +1,4 @@
-"""What becomes of a batch after an attempt: delivered, tried again, kept as a dead letter, or given up. Pure functions.
+"""What an answer means for a batch: taken, refused for good, or to be tried again.
 
 408, 429, every 5xx and a redirect are tried again: they are said by what stands in between, or pass. 501 too: a relay
 that is half set up says it, and whoever mends it within 71 hours keeps the reports. Any other 4xx is an answer to this
@@ -11,25 +11,17 @@ from __future__ import annotations
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final
 
 from bridge.delivery.errors import Cause, SendError
-from bridge.state.queue import LONGEST_RETRY_AFTER, Outcome
+from bridge.state.queue import LONGEST_RETRY_AFTER
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from bridge.delivery.destination import Answer
-
-FIRST_DELAY: Final = 1.0
-LONGEST_DELAY: Final = 300.0
 
 PROXY_LOGIN: Final = 407
 """Said by a proxy on the way, never by the destination."""
 _RETRIED: Final = frozenset({PROXY_LOGIN, 408, 429})
-
-Ambiguity = Literal["retry", "drop"]
-"""What to do when a request may have been counted: send it again, or give it up."""
 
 
 def check(answer: Answer, peer: str, now: int) -> None:
@@ -63,28 +55,6 @@ def _phrase(status: int) -> str:
         return f"{status} {HTTPStatus(status).phrase}"
     except ValueError:
         return str(status)
-
-
-def outcome(error: SendError, ambiguity: Ambiguity) -> Outcome:
-    """What becomes of a batch that was not taken: it is sent again, unless the answer is final.
-
-    One that may have been counted is given up where the operator would rather lose it than count it twice.
-    """
-    if error.final:
-        return Outcome.REJECTED
-    return Outcome.AMBIGUOUS if error.ambiguous and ambiguity == "drop" else Outcome.RETRY
-
-
-def wait_before(failures: int, asked: float, uniform: Callable[[float, float], float]) -> float:
-    """Seconds to wait before the next attempt.
-
-    Args:
-        failures: how many attempts in a row have failed.
-        asked: seconds that the destination asked for.
-        uniform: `random.uniform`; full jitter spreads out bridges that failed at the same moment.
-    """
-    longest = min(LONGEST_DELAY, FIRST_DELAY * 2.0 ** min(failures - 1, 16))
-    return max(uniform(0.0, longest), asked)
 
 
 def retry_after(answer: Answer, now: int) -> float:

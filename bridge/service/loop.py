@@ -6,9 +6,10 @@ import asyncio
 import logging
 import math
 from contextlib import suppress
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
+
+from msgspec.structs import replace
 
 from bridge import __version__
 from bridge.backoff import backoff

@@ -96,23 +96,13 @@ class Settled(NamedTuple):
     """Events of a delivered batch that were refused for good: index in the batch, and why."""
     receipt: str | None = None
     """Of a delivered batch that is processed afterwards."""
+    asked: float = 0.0
+    """Seconds for which the destination asks to be left alone."""
 
     @property
     def delivered(self) -> int:
         """How many events were."""
         return self.batch.events - len(self.refused) if self.outcome is Outcome.DELIVERED else 0
-
-    @property
-    def rejected(self) -> int:
-        """How many events were refused for good."""
-        return self.batch.events if self.outcome is Outcome.REJECTED else len(self.refused)
-
-    @property
-    def letters(self) -> list[tuple[int, int, str]]:
-        """What was refused or given up, and is not too old to be sent again: index in the batch, how many, and why."""
-        if self.outcome in {Outcome.DELIVERED, Outcome.EXPIRED}:
-            return [(index, 1, reason) for index, reason in self.refused.items()]
-        return [(0, self.batch.events, self.error or "")]
 
 
 class Standing(NamedTuple):
@@ -142,11 +132,11 @@ class Queue:
             drop_expired(connection, self._clock)
             rows = connection.execute(
                 """
-                SELECT queue.id, report, first, queue.events, queue.body, collected_at, boot, elapsed
-                FROM queue JOIN reports ON reports.id = report
+                SELECT batches.id, report, first, batches.events, batches.body, collected_at, boot, elapsed
+                FROM batches JOIN reports ON reports.id = report
                 WHERE destination = (SELECT id FROM destinations WHERE key = ?)
-                AND published_at IS NOT NULL
-                ORDER BY attempts, queue.id LIMIT ?
+                AND outcome IS NULL AND published_at IS NOT NULL
+                ORDER BY attempts, batches.id LIMIT ?
                 """,
                 (destination, limit),
             )
@@ -166,39 +156,38 @@ class Queue:
         # The wall clock may have jumped back since: nobody is made to wait longer than anybody could have asked.
         return Standing(failures, asked if 0 < asked <= LONGEST_RETRY_AFTER else 0.0)
 
-    def settle(
-        self,
-        destination: str,
-        settled: Sequence[Settled],
-        *,
-        wait: float | None = None,
-        asked: float = 0.0,
-        durable: bool = True,
-    ) -> None:
+    def settle(self, destination: str, settled: Sequence[Settled], *, durable: bool = True) -> None:
         """Record what became of batches.
 
         Args:
             destination: `Target.id`.
             settled: any part of what was taken.
-            wait: seconds until the next attempt, where something has to be tried again.
-            asked: seconds that the destination itself asked for.
             durable: False where a power failure may undo it; those batches would be sent again.
         """
-        now = self._clock.wall()
 
         def work(connection: sqlite3.Connection) -> None:
             row = connection.execute("SELECT id FROM destinations WHERE key = ?", (destination,)).fetchone()
-            if row is None:  # the file was replaced meanwhile
-                return
-            _settle(connection, row[0], settled, now)
-            if wait is not None:
-                retry_at, not_before = (now + int(seconds * MICROSECONDS) for seconds in (wait, asked))
-                connection.execute(
-                    "UPDATE destinations SET failures = failures + 1, retry_at = ?, not_before = ? WHERE id = ?",
-                    (retry_at, not_before if asked else None, row[0]),
-                )
+            if row:  # else the file was replaced meanwhile
+                _settle(connection, row[0], settled, self._clock.wall())
 
         self._database.write(work, durable=durable)
+
+    def pause(self, destination: str, wait: float, asked: float = 0.0) -> None:
+        """Record that something has to be tried again.
+
+        Args:
+            destination: `Target.id`.
+            wait: seconds until the next attempt.
+            asked: seconds that the destination itself asked for.
+        """
+        now = self._clock.wall()
+        retry_at, not_before = (now + int(seconds * MICROSECONDS) for seconds in (wait, asked))
+        query = """
+            UPDATE destinations SET failures = failures + 1, failing_since = COALESCE(failing_since, ?),
+            retry_at = ?, not_before = ? WHERE key = ?
+            """
+        values = (now, retry_at, not_before if asked else None, destination)
+        self._database.write(lambda connection: connection.execute(query, values))
 
 
 def _collected_at(clock: Clock, kept: int, boot: str, elapsed: int) -> int:
@@ -231,7 +220,7 @@ def drop_expired(connection: sqlite3.Connection, clock: Clock) -> None:
     """Give up what GA4 would put at the wrong time."""
     expired = connection.execute(
         """
-        SELECT destination, id, report, first, events FROM queue WHERE report IN (
+        SELECT destination, id, report, first, events FROM batches WHERE outcome IS NULL AND report IN (
           SELECT id FROM reports WHERE collected_at <= :wall AND (boot != :boot OR boot = '' OR elapsed <= :elapsed)
         )
         """,
@@ -242,9 +231,10 @@ def drop_expired(connection: sqlite3.Connection, clock: Clock) -> None:
 
 def drop_beyond(connection: sqlite3.Connection, bounds: Bounds, clock: Clock) -> None:
     """Give up the oldest batches, whosever they are, until the queue is within its bounds."""
-    batches, size = connection.execute("SELECT COUNT(*), COALESCE(SUM(size), 0) FROM queue").fetchone()
+    queued = "FROM batches WHERE outcome IS NULL"
+    batches, size = connection.execute(f"SELECT COUNT(*), COALESCE(SUM(size), 0) {queued}").fetchone()
     beyond: list[_GivenUp] = []
-    oldest = connection.execute("SELECT destination, id, report, first, events, size FROM queue ORDER BY id")
+    oldest = connection.execute(f"SELECT destination, id, report, first, events, size {queued} ORDER BY id")
     while batches > bounds.batches or size > bounds.bytes:
         *row, row_size = next(oldest)
         beyond.append((*row, Outcome.TOO_MANY if batches > bounds.batches else Outcome.TOO_LARGE))
@@ -263,53 +253,33 @@ def _give_up(connection: sqlite3.Connection, rows: Sequence[_GivenUp], clock: Cl
 
 
 def _settle(connection: sqlite3.Connection, destination: int, settled: Sequence[Settled], now: int) -> None:
-    """Take batches out of the queue, count them for their report and destination, and keep the last failure."""
+    """Keep of batches what became of them, count their events, and remember how the destination has behaved."""
     counters: Counter[Outcome] = Counter()
     for one in settled:
-        batch, outcome, error = one.batch, one.outcome, one.error
+        batch, outcome, error, refused, receipt, _ = one
         if outcome is Outcome.RETRY:
-            connection.execute("UPDATE queue SET attempts = attempts + 1 WHERE id = ?", (batch.id,))
-            connection.execute(
-                "UPDATE outcomes SET error = ? WHERE report = ? AND destination = ?", (error, batch.report, destination)
-            )
+            query = "UPDATE batches SET attempts = attempts + 1, at = ?, reason = ? WHERE id = ?"
+            connection.execute(query, (now, error, batch.id))
             continue
-        if not connection.execute("DELETE FROM queue WHERE id = ?", (batch.id,)).rowcount:
+        if not connection.execute("DELETE FROM batches WHERE id = ?", (batch.id,)).rowcount:
             continue  # the file was replaced meanwhile
-        rejected, dropped = one.rejected, batch.events - one.delivered - one.rejected
-        for what, events in ((Outcome.DELIVERED, one.delivered), (Outcome.REJECTED, rejected), (outcome, dropped)):
-            counters[what] += events
-        connection.execute(
+        # New rows rather than a change of this one, which would leave each page of bodies with a row of nothing.
+        taken = (batch.first, batch.events - len(refused), outcome, None if refused else error)
+        parts = [taken, *((batch.first + index, 1, Outcome.REJECTED, why) for index, why in refused.items())]
+        connection.executemany(
             """
-            UPDATE outcomes SET delivered = delivered + :delivered, rejected = rejected + :rejected,
-            dropped = dropped + :dropped, settled_at = :now,
-            error = COALESCE(:error, CASE WHEN delivered + :delivered < events THEN error END)
-            WHERE report = :report AND destination = :destination
+            INSERT INTO batches (report, destination, first, events, outcome, reason, at) VALUES (?, ?, ?, ?, ?, ?, ?)
             """,
-            {
-                "delivered": one.delivered,
-                "rejected": rejected,
-                "dropped": dropped,
-                "now": now,
-                "error": error,
-                "report": batch.report,
-                "destination": destination,
-            },
+            [(batch.report, destination, *part, now) for part in parts],
         )
-        if one.receipt:
-            connection.execute(
-                """
+        for _, events, became, _ in parts:
+            counters[became] += events
+        if receipt:
+            query = """
                 INSERT INTO receipts (report, destination, receipt, events, taken_at, ask_at)
                 VALUES (?, ?, ?, ?, ?, ?)
-                """,
-                (batch.report, destination, one.receipt, one.delivered, now, now + FIRST_ASKED),
-            )
-        connection.executemany(
-            "INSERT INTO dead_letters (report, destination, first, events, reason, at) VALUES (?, ?, ?, ?, ?, ?)",
-            [
-                (batch.report, destination, batch.first + first, events, reason, now)
-                for first, events, reason in one.letters
-            ],
-        )
+                """
+            connection.execute(query, (batch.report, destination, receipt, one.delivered, now, now + FIRST_ASKED))
     connection.executemany(
         """
         INSERT INTO counters VALUES (?, ?, ?, ?) ON CONFLICT (destination, outcome) DO UPDATE

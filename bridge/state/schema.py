@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 APPLICATION_ID: Final = 0x4D494D42
 """PRAGMA application_id: "MIMB"."""
-VERSION: Final = 3
+VERSION: Final = 4
 """PRAGMA user_version; a change of the tables adds one, and the statements that lead there to `_MIGRATIONS`."""
 
 _ADDED_IN_2: Final = """
@@ -51,6 +51,27 @@ CREATE INDEX receipts_due ON receipts (destination, ask_at);
 CREATE INDEX receipts_of ON receipts (report, destination);
 """
 
+_ADDED_IN_4: Final = """
+-- What a destination gets of a report: a row per request, and what became of its events. The body comes last, so that
+-- counting does not read it.
+CREATE TABLE batches (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  report INTEGER NOT NULL REFERENCES reports (id) ON DELETE CASCADE,
+  destination INTEGER NOT NULL REFERENCES destinations (id),
+  first INTEGER NOT NULL,          -- index in the report of its first event
+  events INTEGER NOT NULL,
+  size INTEGER NOT NULL DEFAULT 0,
+  attempts INTEGER NOT NULL DEFAULT 0,
+  outcome TEXT,                    -- null while it is queued
+  at INTEGER,                      -- when it was settled, or failed last
+  reason TEXT,                     -- why it was not taken
+  body BLOB                        -- while it is queued
+);
+CREATE INDEX batches_queued ON batches (destination, attempts, id, report, events, size) WHERE outcome IS NULL;
+CREATE INDEX batches_of ON batches (report, destination, outcome, events, at);
+CREATE INDEX batches_failed ON batches (report, destination, at) WHERE reason IS NOT NULL;
+"""
+
 _TABLES: Final = f"""
 CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
 
@@ -85,46 +106,7 @@ CREATE TABLE destinations (
   retry_at INTEGER,                -- next attempt, while one is due
   not_before INTEGER               -- by the destination's own Retry-After
 );
-
--- One row per batch and destination that is still to be sent. Bodies come last: counting must not read them.
-CREATE TABLE queue (
-  id INTEGER PRIMARY KEY AUTOINCREMENT,
-  report INTEGER NOT NULL REFERENCES reports (id) ON DELETE CASCADE,
-  destination INTEGER NOT NULL REFERENCES destinations (id),
-  first INTEGER NOT NULL,
-  events INTEGER NOT NULL,
-  size INTEGER NOT NULL,
-  attempts INTEGER NOT NULL DEFAULT 0,
-  body BLOB NOT NULL
-);
-CREATE INDEX queue_order ON queue (destination, attempts, id);
-CREATE INDEX queue_counts ON queue (report, destination, events, size);
-
--- What became of a report at a destination, in events; what is in no column yet is still queued.
-CREATE TABLE outcomes (
-  report INTEGER NOT NULL REFERENCES reports (id) ON DELETE CASCADE,
-  destination INTEGER NOT NULL REFERENCES destinations (id),
-  events INTEGER NOT NULL,
-  delivered INTEGER NOT NULL DEFAULT 0,
-  rejected INTEGER NOT NULL DEFAULT 0,
-  dropped INTEGER NOT NULL DEFAULT 0,
-  settled_at INTEGER,
-  error TEXT,
-  PRIMARY KEY (report, destination)
-) WITHOUT ROWID;
-
--- Batches that a destination refused, or that were given up and are not too old; their events are in the report.
-CREATE TABLE dead_letters (
-  id INTEGER PRIMARY KEY,
-  report INTEGER NOT NULL REFERENCES reports (id) ON DELETE CASCADE,
-  destination INTEGER NOT NULL REFERENCES destinations (id),
-  first INTEGER NOT NULL,
-  events INTEGER NOT NULL,
-  reason TEXT NOT NULL,
-  at INTEGER NOT NULL
-);
-CREATE INDEX dead_letters_of ON dead_letters (report, destination);
-{_ADDED_IN_2}{_ADDED_IN_3}
+{_ADDED_IN_2}{_ADDED_IN_3}{_ADDED_IN_4}
 """
 
 _CHANGED_IN_2: Final = """
@@ -144,9 +126,27 @@ UPDATE destinations SET failing_since = error_at, failures = 1 WHERE retry_at IS
 DELETE FROM meta WHERE key != 'client_id';
 """
 
+_CHANGED_IN_4: Final = """
+INSERT INTO batches SELECT queue.id, report, destination, first, queue.events, size, attempts, NULL, NULL, error, body
+FROM queue JOIN outcomes USING (report, destination);
+INSERT INTO batches (report, destination, first, events, outcome, at)
+SELECT report, destination, 0, delivered, 'delivered', settled_at FROM outcomes WHERE delivered > 0;
+INSERT INTO batches (report, destination, first, events, outcome, at, reason)
+SELECT report, destination, first, events,
+CASE WHEN reason LIKE 'given up: %' THEN substr(reason, 11) ELSE 'rejected' END, at, reason FROM dead_letters;
+INSERT INTO batches (report, destination, first, events, outcome, at, reason)
+SELECT outcomes.report, outcomes.destination, 0, rejected + dropped - COALESCE(SUM(dead_letters.events), 0) AS expired,
+'expired', settled_at, 'given up: expired'
+FROM outcomes LEFT JOIN dead_letters USING (report, destination) GROUP BY 1, 2 HAVING expired > 0;
+DROP TABLE queue;
+DROP TABLE outcomes;
+DROP TABLE dead_letters;
+"""
+
 _MIGRATIONS: Final = {
     1: _ADDED_IN_2 + _CHANGED_IN_2,
     2: _ADDED_IN_3,
+    3: _ADDED_IN_4 + _CHANGED_IN_4,
 }
 """The statements that lead from each older version to the next."""
 

@@ -7,7 +7,6 @@ be sent yet); the JSON log is published; `published` (from here on it may be sen
 
 from __future__ import annotations
 
-import json
 import zlib
 from contextlib import asynccontextmanager
 from secrets import randbelow
@@ -16,14 +15,16 @@ from typing import TYPE_CHECKING, Final, Self
 import msgspec
 
 from bridge.report.events import CONTRACT
-from bridge.report.model import Event
+from bridge.state import nodes
 from bridge.state.database import Database
+from bridge.state.destinations import key_of, read_destinations
 from bridge.state.lock import holding
 from bridge.state.queue import Bounds, Queue, age_values, drop_beyond, drop_expired
 from bridge.state.receipts import Receipts
-from bridge.state.status import SERVICE, read_dead_letters, read_reports, read_status
+from bridge.state.reports import DEAD, insert, read_dead_letters, read_events, read_reports, time_of, valued
+from bridge.state.status import NodeStatus, ServiceStatus, Status
 from bridge.state.totals import read_totals, replace_totals
-from bridge.times import system_clock
+from bridge.times import Time, system_clock
 
 if TYPE_CHECKING:
     import sqlite3
@@ -32,9 +33,9 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from bridge.mongooseim.facts import StanzaTotals
-    from bridge.report.model import Report
+    from bridge.report.model import Event, Report
     from bridge.state.queue import Target
-    from bridge.state.status import DeadLetter, ReportStatus, ServiceStatus, Status
+    from bridge.state.status import DeadLetter, ReportStatus
     from bridge.times import Clock
 
 _ID_RANGE: Final = 10**10
@@ -45,7 +46,8 @@ _PAGES_GIVEN_BACK: Final = 2_000
 """Free pages (4 KiB) per report that the file shrinks by, after an outage that made it large."""
 _FIRST_CONTRACT: Final = 1
 """Releases that knew of no contracts could report what is in the first one."""
-_NOT_A_MEMBER: Final = "no node of the cluster sees it any more"
+_SERVICE: Final = "service"
+"""Key in the table `meta` under which the running service keeps its `ServiceStatus`."""
 
 
 class State:
@@ -176,15 +178,12 @@ class State:
         """
 
         def work(connection: sqlite3.Connection) -> int:
-            number = self._insert(connection, report)
+            number = insert(connection, report, self.clock)
             for target in targets:
-                key = _destination_row(connection, target)
-                connection.execute(
-                    "INSERT INTO outcomes (report, destination, events) VALUES (?, ?, ?)",
-                    (number, key, len(report.events)),
-                )
-                _queue(connection, number, key, target)
-            self._mark_nodes(connection, report)
+                _queue(connection, number, key_of(connection, target), target)
+            nodes.mark(connection, report)
+            days = self._bounds.missing_days * _DAY * 1_000_000
+            nodes.forget(connection, "missing_since <= ?", report.collected_at - days)
             drop_expired(connection, self.clock)
             drop_beyond(connection, self._bounds, self.clock)
             self._prune(connection, number)
@@ -211,9 +210,7 @@ class State:
 
         They are safe in the queue, and their JSON log may be missing; read inside `reporting`.
         """
-        query = "SELECT id, body FROM reports WHERE published_at IS NULL ORDER BY id"
-        rows = self.database.read(lambda connection: connection.execute(query).fetchall())
-        return {number: _unpacked(body) for number, body in rows}
+        return self.database.read(lambda connection: read_events(connection, "WHERE published_at IS NULL ORDER BY id"))
 
     # what there is to show
 
@@ -227,7 +224,19 @@ class State:
         Raises:
             StateError: the state file cannot be read.
         """
-        return self.database.read(lambda connection: read_status(connection, self.clock.wall(), reports, configured))
+
+        def work(connection: sqlite3.Connection) -> Status:
+            row = connection.execute("SELECT value FROM meta WHERE key = ?", (_SERVICE,)).fetchone()
+            known = connection.execute("SELECT * FROM nodes ORDER BY name")
+            return Status(
+                Time(self.clock.wall()),
+                msgspec.json.decode(row[0], type=ServiceStatus, dec_hook=time_of) if row else None,
+                read_reports(connection, "ORDER BY id DESC LIMIT ?", reports),
+                tuple(valued(NodeStatus, node) for node in known),
+                read_destinations(connection, configured),
+            )
+
+        return self.database.read(work)
 
     def report(self, number: int) -> tuple[ReportStatus, tuple[Event, ...], tuple[DeadLetter, ...]] | None:
         """One report with its events, as they were sent, and its dead letters; None when there is none of that id.
@@ -242,8 +251,8 @@ class State:
             found = read_reports(connection, "WHERE id = ?", number)
             if not found:
                 return None
-            (body,) = connection.execute("SELECT body FROM reports WHERE id = ?", (number,)).fetchone()
-            return found[0], _unpacked(body), read_dead_letters(connection, number)
+            events = read_events(connection, "WHERE id = ?", number)[number]
+            return found[0], events, read_dead_letters(connection, number)
 
         return self.database.read(work)
 
@@ -265,16 +274,10 @@ class State:
 
         def work(connection: sqlite3.Connection) -> None:
             for target in targets:
-                key = _destination_row(connection, target)
-                values = {"report": number, "destination": key, "again": sum(batch.events for batch in target.batches)}
-                which = "WHERE report = :report AND destination = :destination"
-                if not connection.execute(f"DELETE FROM dead_letters {which}", values).rowcount:  # noqa: S608
-                    continue  # somebody else was faster
-                connection.execute(
-                    f"UPDATE outcomes SET dropped = dropped + rejected - :again, rejected = 0 {which}",  # noqa: S608
-                    values,
-                )
-                _queue(connection, number, key, target)
+                key = key_of(connection, target)
+                query = f"DELETE FROM batches WHERE report = ? AND destination = ? AND {DEAD}"  # noqa: S608
+                if connection.execute(query, (number, key)).rowcount:  # else somebody was faster
+                    _queue(connection, number, key, target)
 
         self.database.write(work)
 
@@ -282,62 +285,16 @@ class State:
         """Keep what the running service says of itself; None when it ends."""
 
         def work(connection: sqlite3.Connection) -> None:
-            connection.execute("DELETE FROM meta WHERE key = ?", (SERVICE,))
+            connection.execute("DELETE FROM meta WHERE key = ?", (_SERVICE,))
             if service is not None:
-                value = msgspec.json.encode(service, enc_hook=int).decode()
-                connection.execute("INSERT INTO meta VALUES (?, ?)", (SERVICE, value))
+                kept = msgspec.json.encode(service, enc_hook=int).decode()
+                connection.execute("INSERT INTO meta VALUES (?, ?)", (_SERVICE, kept))
 
         self.database.write(work, durable=False)
 
     def forget_node(self, name: str) -> bool:
         """Show a missing node no longer; whether there was a missing one of that name."""
-        query = "DELETE FROM nodes WHERE name = ? AND missing_since IS NOT NULL"
-        return self.database.write(lambda connection: bool(connection.execute(query, (name,)).rowcount))
-
-    def _insert(self, connection: sqlite3.Connection, report: Report) -> int:
-        cursor = connection.execute(
-            """
-            INSERT INTO reports (collected_at, boot, elapsed, client_id, events, nodes, notes, body)
-            VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-            """,
-            (
-                report.collected_at,
-                self.clock.boot,
-                self.clock.elapsed(),
-                report.client_id,
-                len(report.events),
-                json.dumps(list(report.nodes)),
-                msgspec.json.encode(report.notes).decode(),
-                _packed(report.events),
-            ),
-        )
-        assert cursor.lastrowid is not None
-        return cursor.lastrowid
-
-    def _mark_nodes(self, connection: sqlite3.Connection, report: Report) -> None:
-        """Remember who answered, and since when the others are missing."""
-        now = report.collected_at
-        connection.executemany(
-            "INSERT OR REPLACE INTO nodes VALUES (?, ?, ?, NULL, NULL)",
-            [(name, version, now) for name, version in report.nodes.items()],
-        )
-        connection.executemany(
-            """
-            INSERT INTO nodes VALUES (?, NULL, NULL, ?, ?) ON CONFLICT (name) DO UPDATE
-            SET missing_since = COALESCE(missing_since, excluded.missing_since), reason = excluded.reason
-            """,
-            [(name, now, reason) for name, reason in report.missing.items()],
-        )
-        known = (*report.nodes, *report.missing)
-        connection.execute(
-            f"""
-            UPDATE nodes SET missing_since = COALESCE(missing_since, ?), reason = ?
-            WHERE name NOT IN ({", ".join("?" * len(known))})
-            """,  # noqa: S608 - question marks
-            (now, _NOT_A_MEMBER, *known),
-        )
-        oldest = now - self._bounds.missing_days * _DAY * 1_000_000
-        connection.execute("DELETE FROM nodes WHERE missing_since <= ?", (oldest,))
+        return self.database.write(lambda connection: nodes.forget(connection, "name = ?", name))
 
     def _prune(self, connection: sqlite3.Connection, newest: int) -> None:
         """Forget reports that are old enough and need nothing any more."""
@@ -345,7 +302,8 @@ class State:
             """
             DELETE FROM reports
             WHERE collected_at <= :wall AND (boot != :boot OR boot = '' OR elapsed <= :elapsed)
-            AND id != :newest AND published_at IS NOT NULL AND id NOT IN (SELECT report FROM queue)
+            AND id != :newest AND published_at IS NOT NULL
+            AND id NOT IN (SELECT report FROM batches WHERE outcome IS NULL)
             """,
             {**age_values(self.clock, self._bounds.history_days * _DAY), "newest": newest},
         )
@@ -356,26 +314,8 @@ def _client_id(connection: sqlite3.Connection) -> str | None:
     return str(row[0]) if row else None
 
 
-def _packed(events: Sequence[Event]) -> bytes:
-    """Events as the history keeps them: reports of large installations are many megabytes of much the same."""
-    return zlib.compress(json.dumps([[event.name, dict(event.params)] for event in events]).encode())
-
-
-def _unpacked(body: bytes) -> tuple[Event, ...]:
-    return tuple(Event(name, params) for name, params in json.loads(zlib.decompress(body)))
-
-
 def _queue(connection: sqlite3.Connection, number: int, destination: int, target: Target) -> None:
     connection.executemany(
-        "INSERT INTO queue (report, destination, first, events, size, body) VALUES (?, ?, ?, ?, ?, ?)",
+        "INSERT INTO batches (report, destination, first, events, size, body) VALUES (?, ?, ?, ?, ?, ?)",
         [(number, destination, batch.first, batch.events, len(batch.body), batch.body) for batch in target.batches],
     )
-
-
-def _destination_row(connection: sqlite3.Connection, target: Target) -> int:
-    connection.execute(
-        "INSERT INTO destinations (key, name) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET name = excluded.name",
-        (target.id, target.name),
-    )
-    (key,) = connection.execute("SELECT id FROM destinations WHERE key = ?", (target.id,)).fetchone()
-    return int(key)

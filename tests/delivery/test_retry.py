@@ -1,13 +1,12 @@
-"""What an answer or a failure means for a batch, and how long the next attempt waits."""
+"""What an answer means for a batch, and how long it asks to be left alone."""
 
-import random
 from email.utils import formatdate
 
 import pytest
 
 from bridge.delivery.destination import Answer
-from bridge.delivery.errors import NO_ANSWER_IN_TIME, SendError
-from bridge.delivery.retry import check, outcome, retry_after, wait_before
+from bridge.delivery.errors import SendError
+from bridge.delivery.retry import check, retry_after
 from bridge.state.queue import Outcome
 from tests.delivery.support import NOW
 
@@ -17,7 +16,7 @@ def judged(status: int, body: bytes = b"", **headers: str) -> Outcome:
     try:
         check(Answer(status, {name.replace("_", "-"): value for name, value in headers.items()}, body), "peer", NOW)
     except SendError as error:
-        return outcome(error, "retry")
+        return Outcome.REJECTED if error.final else Outcome.RETRY
     return Outcome.DELIVERED
 
 
@@ -43,31 +42,6 @@ def test_what_passes_by_itself_is_tried_again(status: int) -> None:
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 410, 413, 422, 451])
 def test_every_other_4xx_is_final(status: int) -> None:
     assert judged(status) is Outcome.REJECTED
-
-
-def test_only_an_ambiguous_failure_is_given_up_and_only_when_asked_to() -> None:
-    certain, ambiguous = SendError("peer", NO_ANSWER_IN_TIME), SendError("peer", NO_ANSWER_IN_TIME, ambiguous=True)
-    assert outcome(certain, "retry") is outcome(ambiguous, "retry") is Outcome.RETRY
-    assert outcome(certain, "drop") is Outcome.RETRY
-    assert outcome(ambiguous, "drop") is Outcome.AMBIGUOUS
-
-
-def test_the_longest_pause_doubles_from_one_second_to_five_minutes() -> None:
-    longest = [wait_before(failures, 0.0, lambda least, most: most) for failures in (1, 2, 3, 9, 10, 11, 10_000)]
-    assert longest == [1, 2, 4, 256, 300, 300, 300]
-
-
-def test_jitter_is_full() -> None:
-    generator = random.Random(1)
-    waits = [wait_before(4, 0.0, generator.uniform) for _ in range(1000)]
-    assert min(waits) < 0.1
-    assert 7.9 < max(waits) <= 8
-    assert 3.5 < sum(waits) / len(waits) < 4.5
-
-
-def test_what_is_asked_for_is_a_floor() -> None:
-    assert wait_before(1, 30, lambda least, most: most) == 30
-    assert wait_before(9, 30, lambda least, most: most) == 256
 
 
 @pytest.mark.parametrize(

@@ -153,7 +153,7 @@ def test_what_waits_because_its_destination_fails(tmp_path: Path) -> None:
     with State.open(tmp_path) as store:
         keep(store, time.time_ns() // 1000)
         (batch,) = store.queue.take(DESTINATION.id, 1)
-        store.queue.settle(DESTINATION.id, [Settled(batch, Outcome.RETRY, "answered 503")], wait=60.0)
+        store.queue.settle(DESTINATION.id, [Settled(batch, Outcome.RETRY, "answered 503")])
     state, text = queue(tmp_path)
     assert state == "warning"
     assert "1 batches wait since" in text

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from msgspec import structs
@@ -98,7 +98,7 @@ class Place:
 
     def say(self, **changes: Any) -> None:
         """Have the service say something else of itself."""
-        self.service = replace(self.service, **changes)
+        self.service = structs.replace(self.service, **changes)
         self.state.keep_service(self.service)
 
     async def report(self, facts: ClusterFacts) -> Made:

@@ -138,7 +138,7 @@ def test_a_file_of_a_newer_release_is_left_alone(state: Path) -> None:
     filled(state)
     with closing(sqlite3.connect(file_of(state))) as connection:
         connection.execute("PRAGMA user_version = 99")
-    with pytest.raises(StateTooNew, match="format 99, this release knows 3"):
+    with pytest.raises(StateTooNew, match="format 99, this release knows 4"):
         State.open(state)
     assert set_aside(state) == []
 

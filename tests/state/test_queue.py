@@ -18,7 +18,7 @@ def drops(store: State) -> dict[tuple[str, str], int]:
 def test_a_batch_that_fails_steps_behind_the_others(store: State) -> None:
     keep(store, report(75, NOW), [A])
     poison, *_ = store.queue.take(A.id, 1)
-    store.queue.settle(A.id, [Settled(poison, Outcome.RETRY, "500")], wait=1.0)
+    store.queue.settle(A.id, [Settled(poison, Outcome.RETRY, "500")])
     assert [one.first for one in store.queue.take(A.id, 10)] == [25, 50, 0]
 
 
@@ -42,7 +42,8 @@ def test_a_dead_letter_is_kept_and_shown_with_its_events_and_reason(store: State
 def test_a_failure_is_remembered_until_the_next_success(hands: Hands, store: State) -> None:
     keep(store, report(50, NOW), [A])
     first, second = store.queue.take(A.id, 10)
-    store.queue.settle(A.id, [Settled(first, Outcome.RETRY, "answered 503")], wait=90.0, asked=60.0)
+    store.queue.settle(A.id, [Settled(first, Outcome.RETRY, "answered 503")])
+    store.queue.pause(A.id, 90.0, asked=60.0)
     (state,) = store.status().destinations
     assert (state.error, state.error_at, state.retry_at) == ("answered 503", NOW, NOW + 90_000_000)
     assert store.queue.standing(A.id) == Standing(failures=1, asked=60.0)
@@ -54,8 +55,7 @@ def test_a_failure_is_remembered_until_the_next_success(hands: Hands, store: Sta
 
 def test_a_retry_after_from_before_the_clock_went_back_is_void(hands: Hands, store: State) -> None:
     keep(store, report(1, NOW), [A])
-    (one,) = store.queue.take(A.id, 10)
-    store.queue.settle(A.id, [Settled(one, Outcome.RETRY, "503")], wait=3600.0, asked=3600.0)
+    store.queue.pause(A.id, 3600.0, asked=3600.0)
     assert store.queue.standing(A.id).asked == 3600
     hands.jump(-1)
     assert store.queue.standing(A.id).asked == 0
