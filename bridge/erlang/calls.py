@@ -7,16 +7,20 @@
 The process that runs a call is known from its SPAWN_REPLY on; one that is given up before is killed as soon as it is
 known. A call stays in the table until its process has ended there.
 
+Nearly every answer is one of the first two messages with nothing but the numbers unknown, so they are recognized by
+their bytes: to decode the references and pids of each would take half the time of a call.
+
 Source: erpc.erl, and "Protocol between Connected Nodes" of the Erlang Distribution Protocol chapter.
 """
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from struct import Struct
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from bridge.erlang import control, recognize
+from bridge.erlang import control
 from bridge.erlang.errors import ErlangError, EtfError, NodeDown, RemoteError
 from bridge.erlang.etf_decode import decode
 from bridge.erlang.etf_encode import encode
@@ -27,7 +31,6 @@ if TYPE_CHECKING:
 
     from bridge.erlang.channel import Event
     from bridge.erlang.control import Message
-    from bridge.erlang.etf_decode import Limits
     from bridge.erlang.handshake import Agreed
     from bridge.erlang.terms import Term
 
@@ -39,6 +42,12 @@ _NIL: Final = b"j"
 _RUN: Final = encode((Atom("erpc"), Atom("execute_call"), 4)) + encode([Atom("monitor")])
 _KILL: Final = b"p\x83h\x04a\x08"  # a tuple of four, EXIT2 first
 _KILLED: Final = encode(Atom("kill"))
+_SPAWNED: Final = b"p\x83h\x05a\x1f"  # a tuple of five, SPAWN_REPLY first
+_EXITED: Final = b"p\x83h\x04a\x1c"  # a tuple of four, PAYLOAD_MONITOR_P_EXIT first
+_RESULT: Final = b"\x83h\x03"  # the payload of an exit, a tuple of three
+_RETURN: Final = encode(Atom("return"))
+_NUMBERS: Final = b".{12}"
+"""Those of a reference of three words, and those of a pid with its creation."""
 
 
 class Call:
@@ -76,25 +85,30 @@ def _function(module: str, function: str) -> bytes:
 class Calls:
     """The table of calls of one connection, by the numbers of their references."""
 
-    def __init__(self, agreed: Agreed, send: Callable[[bytes], None], limits: Limits) -> None:
+    def __init__(self, agreed: Agreed, send: Callable[[bytes], None]) -> None:
         """Prepare an empty table.
 
         Args:
             agreed: what the handshake settled, for the names and creations.
             send: takes a frame to be sent.
-            limits: of the results.
         """
         self._own = Pid(Atom(agreed.own_name), 1, 0, agreed.own_creation)
         self._peer = agreed.peer_name
         self._send = send
-        self._limits = limits
         self._calls: dict[bytes, Call] = {}
         self._last = 0
         self._sender = self._leader = encode(self._own)
         self._reference = b"Z\0\3" + encode(self._own.node) + _U32(agreed.own_creation)
         runner = b"X" + encode(Atom(agreed.peer_name))
-        self._returned = recognize.returned(self._sender, self._reference, runner).match
-        self._spawned = recognize.spawned(self._sender, self._reference, runner).fullmatch
+        # Groups: the numbers of the reference, and the pid.
+        head, ours, pid = map(re.escape, (_SPAWNED + self._reference, self._sender + b"a", runner))
+        spawned = head + b"(" + _NUMBERS + b")" + ours + b".(" + pid + _NUMBERS + b")"
+        self._spawned = re.compile(spawned, re.DOTALL).fullmatch
+        # Up to the value; group: the numbers of the reference, which come twice.
+        exited, result = _EXITED + runner, _RESULT + self._reference
+        head, ours, result, kind = map(re.escape, (exited, self._sender + self._reference, result, _RETURN))
+        returned = head + _NUMBERS + ours + b"(" + _NUMBERS + b")" + result + rb"\1" + kind
+        self._returned = re.compile(returned, re.DOTALL).match
 
     @property
     def in_flight(self) -> int:
@@ -147,7 +161,7 @@ class Calls:
         if (recognized := self._spawned(data, start, end)) and (call := self._calls.get(recognized[1])):
             self._runs(call, recognized[2])
             return None
-        message = control.read(data, start, end, self._limits)
+        message = control.read(data, start, end)
         match message.control:
             case (control.SPAWN_REPLY, Reference() as reference, _, _, Pid() as runner):
                 if call := self._of(reference):
@@ -171,7 +185,7 @@ class Calls:
 
     def _result(self, call: Call, data: bytes, pos: int, end: int) -> Returned | Failed:
         try:
-            value, pos = decode(data, pos, self._limits, end)
+            value, pos = decode(data, pos, end=end)
         except EtfError as error:
             return Failed(call, error)
         return Returned(call, value) if pos == end else Failed(call, EtfError("there are bytes after a result"))

@@ -23,7 +23,6 @@ from bridge.erlang.errors import (
     ProtocolViolation,
     TlsExpected,
 )
-from bridge.erlang.etf_decode import DEFAULT_LIMITS, Limits
 from bridge.erlang.guest import Request
 from bridge.erlang.handshake import Agreed, Expects
 from bridge.erlang.terms import Atom, Pid
@@ -74,7 +73,6 @@ class Channel:
         tls: bool,
         now: float,
         registered: Container[str] = (),
-        limits: Limits = DEFAULT_LIMITS,
     ) -> None:
         """Prepare; the first frame is ready to be sent.
 
@@ -83,7 +81,6 @@ class Channel:
             tls: whether the transport is TLS.
             now: the present time.
             registered: the names that take calls.
-            limits: of the terms that the node sends.
         """
         self.peer = handshake.peer
         self.agreed: Agreed | None = None
@@ -99,7 +96,6 @@ class Channel:
         self._take = self._shake
         """What is done with a whole frame."""
         self._registered = registered
-        self._limits = limits
         self._out: list[bytes] = []
         self._partial = bytearray()
         self._needed = 0
@@ -183,7 +179,7 @@ class Channel:
         if agreed := self._handshake.agreed:
             self.agreed = agreed
             self._head, self._limit, self._take = 4, FRAME_LIMIT, self._message
-            self.calls = Calls(agreed, self.send, self._limits)
+            self.calls = Calls(agreed, self.send)
             # Code that prints would send us I/O requests and wait for the answers, if the group leader were ours.
             self._ticktime = self.calls.start("net_kernel", "get_net_ticktime", [])
             self._leader = self.calls.start("erlang", "whereis", [Atom("user")])

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from bridge.erlang.errors import EtfError
-from bridge.erlang.etf_decode import DEFAULT_LIMITS, Limits, decode
+from bridge.erlang.etf_decode import decode
 from bridge.erlang.etf_encode import encode
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class Message(NamedTuple):
     """An error where it cannot be read; it costs what the message is about, and nothing else."""
 
 
-def read(data: bytes, pos: int = 0, end: int | None = None, limits: Limits = DEFAULT_LIMITS) -> Message:
+def read(data: bytes, pos: int = 0, end: int | None = None) -> Message:
     """Take a frame (not a tick) apart, which is `data` from `pos` to `end`.
 
     Raises:
@@ -55,7 +55,7 @@ def read(data: bytes, pos: int = 0, end: int | None = None, limits: Limits = DEF
         end = len(data)
     if data[pos : pos + 2] != b"p\x83":
         raise EtfError("a distribution frame that is not a pass-through message")
-    control, pos = decode(data, pos + 2, limits, end)
+    control, pos = decode(data, pos + 2, end=end)
     if control.__class__ is not tuple or not control or control[0].__class__ is not int:
         raise EtfError("a control message that is not a tuple with an operation")
     if traced := _TRACED.get(control[0]):
@@ -65,7 +65,7 @@ def read(data: bytes, pos: int = 0, end: int | None = None, limits: Limits = DEF
     try:
         if data[pos] != 131:
             raise EtfError("a payload without the version number of a term")
-        payload, pos = decode(data, pos + 1, limits, end)
+        payload, pos = decode(data, pos + 1, end=end)
         if pos != end:
             raise EtfError("there are bytes after a payload")
     except EtfError as error:

@@ -8,12 +8,9 @@ from __future__ import annotations
 import os
 import re
 from struct import Struct, error
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from bridge.erlang.errors import EtfError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 DEFAULT_PORT: Final = 4369
 DISTRIBUTION_VERSION: Final = 6
@@ -31,9 +28,9 @@ class NodePort(NamedTuple):
     lowest: int
 
 
-def epmd_port(environ: Mapping[str, str] = os.environ) -> int:
+def epmd_port() -> int:
     """The port of EPMD: ERL_EPMD_PORT, or 4369."""
-    text = environ.get("ERL_EPMD_PORT", "")
+    text = os.environ.get("ERL_EPMD_PORT", "")
     return int(text) if text.isdigit() and 0 < int(text) < 65_536 else DEFAULT_PORT
 
 

@@ -67,6 +67,8 @@ class NodeError(ErlangError):
     advice: ClassVar[str] = ""
     at: ClassVar[str] = ""
     """The phase of connecting that fails with this error."""
+    passing: ClassVar[bool] = False
+    """Whether a node that starts or restarts may pass through it."""
 
     def __init__(self, node: str, detail: str = "", *, phase: str = "") -> None:
         self.node = node
@@ -87,6 +89,7 @@ class UnresolvableHost(ConnectError):
     problem = "has a host that does not resolve"
     advice = "check the name after the @ and DNS or /etc/hosts on this machine"
     at = HOST
+    passing = True
 
 
 class NoEpmd(ConnectError):
@@ -97,6 +100,7 @@ class NoEpmd(ConnectError):
         "is the node running there, and is the EPMD port (ERL_EPMD_PORT, 4369) open? Without EPMD give name@host:port"
     )
     at = EPMD
+    passing = True
 
 
 class UnknownNode(ConnectError):
@@ -105,6 +109,7 @@ class UnknownNode(ConnectError):
     problem = "is not registered with the EPMD of its host"
     advice = "check the name before the @ and that the node is running"
     at = EPMD
+    passing = True
 
 
 class PortRefused(ConnectError):
@@ -113,6 +118,7 @@ class PortRefused(ConnectError):
     problem = "refuses the connection to its distribution port"
     advice = "is the port right and open in the firewall (inet_dist_listen_min, inet_dist_listen_max)?"
     at = PORT
+    passing = True
 
 
 class PhaseTimeout(ConnectError):
@@ -120,6 +126,7 @@ class PhaseTimeout(ConnectError):
 
     problem = "did not answer in time"
     advice = "a firewall that drops packets and a stopped node look like this"
+    passing = True
 
 
 class BadCookie(ConnectError):
@@ -135,6 +142,7 @@ class SilentPort(ConnectError):
 
     problem = "closed the connection before it said anything"
     advice = "a proxy before a port that nothing listens on looks like this, and a node that is starting or stopping"
+    passing = True
 
 
 class NotAllowed(ConnectError):
@@ -149,6 +157,7 @@ class NameTaken(ConnectError):
 
     problem = "is connected to another program of our name"
     advice = "is a second bridge running? Give each its own --name or bridge.name"
+    passing = True
 
 
 class WrongNode(ConnectError):
@@ -197,6 +206,7 @@ class NodeDown(CallError):
     """The connection was lost with the call in flight; whether the call was made is not known."""
 
     problem = "went down during a call"
+    passing = True
 
 
 class CallTimeout(CallError):
@@ -204,6 +214,7 @@ class CallTimeout(CallError):
 
     problem = "did not answer a call in time"
     advice = "is it overloaded?"
+    passing = True
 
     def __init__(self, node: str, seconds: float) -> None:
         super().__init__(node, f"it had {seconds:g} s")
@@ -225,23 +236,10 @@ class RemoteError(CallError):
         super().__init__(node, kind)
 
 
-_PASSING: Final = (
-    UnresolvableHost,
-    NoEpmd,
-    UnknownNode,
-    PortRefused,
-    SilentPort,
-    PhaseTimeout,
-    NameTaken,
-    NodeDown,
-    CallTimeout,
-)
-
-
 def retryable(error: BaseException) -> bool:
     """Whether the same attempt may succeed later without anybody changing anything.
 
-    A node that starts or restarts passes through every one of these, NXDOMAIN included (DNS races pod start in
-    Kubernetes); a wrong cookie, a name or a certificate does not mend itself.
+    A node that starts or restarts passes through some of them, NXDOMAIN included (DNS races pod start in Kubernetes); a
+    wrong cookie, a name or a certificate does not mend itself.
     """
-    return isinstance(error, _PASSING)
+    return isinstance(error, NodeError) and error.passing

@@ -108,7 +108,7 @@ def decode(data: bytes, pos: int = 0, limits: Limits = DEFAULT_LIMITS, end: int 
     try:
         pos = _read(root, 1, data, pos, end, NESTING, [limits.elements + 1])  # one is the term itself
     except (IndexError, ValueError, OverflowError, error) as cause:
-        # the bytes ran out, an atom is not UTF-8, or a float of the old form is not a number
+        # the bytes ran out, or an atom is not UTF-8
         raise EtfError("a term is cut short or damaged") from cause
     if pos > end:
         raise EtfError("a term is cut short")
@@ -159,16 +159,16 @@ def _read(  # noqa: C901, PLR0912, PLR0915, PLR0917 - one branch per tag, and no
             append(tuple(held))
         elif tag == 108:  # LIST_EXT
             held = []
-            while tag == 108:  # a tail that is a list (only other libraries send one) continues the list
-                pos = _read(held, _U32(data, pos + 1)[0], data, pos + 5, end, levels - 1, left)
-                tag = data[pos]
-            if tag == 106:
+            pos = _read(held, _U32(data, pos + 1)[0], data, pos + 5, end, levels - 1, left)
+            if data[pos] == 106:
                 append(held)
                 pos += 1
             else:
                 pos = _read(held, 1, data, pos, end, levels - 1, left)
                 tail = held.pop()
-                append(held + tail if tail.__class__ is list else ImproperList(held, tail) if held else tail)
+                if not held or tail.__class__ is list:
+                    raise EtfError("an improper list has no elements, or its tail is a list")
+                append(ImproperList(held, tail))
         elif tag == 116:  # MAP_EXT
             held = []
             pos = _read(held, 2 * _U32(data, pos + 1)[0], data, pos + 5, end, levels - 1, left)
@@ -235,46 +235,40 @@ _IDENTIFIERS: Final[dict[int, tuple[Callable[..., Term], Callable[..., tuple[int
     88: (Pid, Struct(">III").unpack_from, 12),  # NEW_PID_EXT
     89: (Port, Struct(">II").unpack_from, 8),  # NEW_PORT_EXT
     120: (Port, Struct(">QI").unpack_from, 12),  # V4_PORT_EXT
-    101: (lambda node, word, creation: Reference(node, (word,), creation), Struct(">IB").unpack_from, 5),
-    102: (Port, Struct(">IB").unpack_from, 5),  # PORT_EXT
-    103: (Pid, Struct(">IIB").unpack_from, 9),  # PID_EXT
 }
-"""What follows the node in an identifier, the creation last, and its bytes. 101 is REFERENCE_EXT."""
+"""What follows the node in an identifier, the creation last, and its bytes."""
 
 
-def _rare(tag: int, data: bytes, pos: int, end: int) -> tuple[Term, int]:  # noqa: C901 - one branch per tag
+def _rare(tag: int, data: bytes, pos: int, end: int) -> tuple[Term, int]:
     if known := _IDENTIFIERS.get(tag):
         make, numbers, size = known
         node, pos = _atom_at(data, pos)
         return make(node, *numbers(data, pos)), pos + size
-    if tag in {90, 114}:  # NEWER_REFERENCE_EXT, and NEW_REFERENCE_EXT from before OTP 23
+    if tag == 90:  # NEWER_REFERENCE_EXT
         words: int = _U16(data, pos)[0]
         if not 1 <= words <= 5:
             raise EtfError(f"a reference has {words} words, not 1 to 5")
         node, pos = _atom_at(data, pos + 2)
-        if tag == 114:
-            return Reference(node, _WORDS[words](data, pos + 1), data[pos]), pos + 1 + 4 * words
         creation, *ids = _WORDS[1 + words](data, pos)
         return Reference(node, tuple(ids), creation), pos + 4 + 4 * words
     if tag == 111:  # LARGE_BIG_EXT
         after = pos + 5 + int(_U32(data, pos)[0])
         return _integer(data[pos + 4], data[pos + 5 : min(after, end)]), after
-    if tag in {118, 115}:  # ATOM_UTF8_EXT, SMALL_ATOM_EXT
+    if tag == 118:  # ATOM_UTF8_EXT
         return _atom_at(data, pos - 1)
     if tag == 77:  # BIT_BINARY_EXT
         size, bits = int(_U32(data, pos)[0]), data[pos + 4]
         if not 1 <= bits <= 8 or not size:
             raise EtfError(f"a bit string of {size} bytes has {bits} bits in the last")
         raw = data[pos + 5 : min(pos + 5 + size, end)]
-        return (raw if bits == 8 else BitString(raw, bits)), pos + 5 + size
+        last = raw[-1] >> 8 - bits << 8 - bits
+        return (raw if bits == 8 else BitString(raw[:-1] + bytes([last]), bits)), pos + 5 + size
     if tag == 113:  # EXPORT_EXT
         module, pos = _atom_at(data, pos)
         function, pos = _atom_at(data, pos)
         if data[pos] != 97:
             raise EtfError("an external fun has no arity")
         return Export(module, function, data[pos + 1]), pos + 2
-    if tag == 99:  # FLOAT_EXT, from before OTP R11: "%.20e", padded with zero bytes
-        return finite(float(data[pos : pos + 31].rstrip(b"\0"))), pos + 31
     raise EtfError(f"no term starts with the byte {tag}")
 
 
@@ -282,11 +276,10 @@ class _Atoms(dict[bytes, Atom]):
     """Atoms by their encoding, tag and length included; one that is seen for the first time is checked."""
 
     def __missing__(self, raw: bytes) -> Atom:
-        latin = raw[0] in {100, 115}  # ATOM_EXT, SMALL_ATOM_EXT: Latin-1
-        head = 2 if raw[0] in {119, 115} else 3
+        head = 2 if raw[0] == 119 else 3
         if len(raw) != head + int.from_bytes(raw[1:head], "big"):
             raise EtfError("an atom is cut short")
-        text = raw[head:].decode("latin-1" if latin else "utf-8")
+        text = raw[head:].decode("latin-1" if raw[0] == 100 else "utf-8")
         if len(text) > ATOM_CHARACTERS:
             raise EtfError(f"an atom is longer than {ATOM_CHARACTERS} characters")
         if len(self) >= ATOMS_KEPT:
@@ -301,7 +294,7 @@ _ATOMS: Final = _Atoms()
 def _atom_at(data: bytes, pos: int) -> tuple[Atom, int]:
     """An atom of any kind, also inside another term (a node, a module, a function)."""
     tag = data[pos]
-    if tag in {119, 115}:
+    if tag == 119:
         after = pos + 2 + data[pos + 1]
     elif tag in {118, 100}:
         after = pos + 3 + int(_U16(data, pos + 1)[0])

@@ -30,9 +30,6 @@ INTEGER_BYTES: Final = 524_280
 
 _SMALL: Final = [b"a%c" % value for value in range(256)]
 _SMALL_TUPLE: Final = [b"h%c" % size for size in range(256)]
-_TOLD_APART: Final = frozenset({Atom, int, bytes, float, Pid, Port, Reference, Export})
-"""Types of keys that a dict tells apart where Erlang does; True and the atom true are two keys of a dict, and one of a
-map."""
 
 
 def term_to_binary(term: Term) -> bytes:
@@ -107,12 +104,9 @@ def _write(  # noqa: C901, PLR0912 - one branch per type
                 write(b"j")
         elif of is dict or of is Map:
             write(_U8_U32(116, len(value)))
-            if of is dict and (ordered or not _TOLD_APART.issuperset(map(type, value))):
-                size, value = len(value), Map([*value.items()])  # noqa: PLW2901 - the same map
-                if len(value) < size:
-                    raise EtfError("a dict has keys that are one and the same in Erlang, as True and the atom true are")
             if ordered:
-                pairs = (key + _encoded(pair[1:], levels - 1, ordered) for key, pair in value.entries.items())
+                entries = (value if of is Map else Map([*value.items()])).entries
+                pairs = (key + _encoded(pair[1:], levels - 1, ordered) for key, pair in entries.items())
                 write(b"".join(sorted(pairs)))
             else:
                 _write(chain.from_iterable(value.items()), write, levels - 1, ordered)
@@ -166,19 +160,14 @@ def _rare(value: Term) -> bytes:
             if value.id < 1 << 28:
                 return b"Y%b%b%b" % (_atom(value.node), _U32(value.id), _U32(value.creation))
             return b"x%b%b%b" % (_atom(value.node), value.id.to_bytes(8, "big"), _U32(value.creation))
-        case bool():
-            return _atom(Atom("true" if value else "false"))
-        case BitString(data, bits) if data and 1 <= bits <= 7:
-            last = data[-1] >> 8 - bits << 8 - bits  # the bits that do not count are zero, as nodes write them
-            return _U8_U32(77, len(data)) + bytes([bits]) + data[:-1] + bytes([last])
+        case BitString(data, bits) if data and 1 <= bits <= 7 and not data[-1] & 0xFF >> bits:
+            return _U8_U32(77, len(data)) + bytes([bits]) + data
         case Export(module, function, arity):
             return b"q%b%b" % (_atom(module), _atom(function)) + bytes([97, arity])
         case Fun(raw) if decode(b"p" + raw)[1] == 1 + len(raw):
             return b"p" + raw
-        case bytearray() | memoryview():
-            return encode(bytes(value))
         case _:
             raise EtfError(
                 f"a value of type {type(value).__name__} cannot be encoded as a term",
-                "check its fields; text is an Atom, bytes, or a list of code points",
+                "check its fields; text is an Atom, bytes, or a list of code points, and true an Atom",
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from bridge.erlang.errors import BadNodeName
@@ -23,13 +24,14 @@ class NodeName(NamedTuple):
     """The distribution port, where EPMD is not to be asked."""
 
     @classmethod
+    @lru_cache(maxsize=1024)
     def parse(cls, text: str) -> NodeName:
         """Take `name@host` or `name@host:port` apart; an IPv6 address goes in brackets before a port.
 
         Raises:
-            BadNodeName: any other form, and letters beyond ASCII, which nodes refuse in the handshake.
+            BadNodeName: any other form, and what is not printable ASCII, which nodes refuse in the handshake.
         """
-        if not text.isascii():
+        if not (text.isascii() and text.isprintable()):
             raise BadNodeName(f"{text!r} is not a node name", "nodes refuse names with other than ASCII letters")
         match = _NAME.fullmatch(text)
         port = int(match["port"]) if match and match["port"] else None

@@ -13,8 +13,7 @@ from bridge.erlang import epmd, guest
 from bridge.erlang.channel import Channel
 from bridge.erlang.connection import Connection
 from bridge.erlang.dial import Dial
-from bridge.erlang.errors import BadNodeName, ErlangError
-from bridge.erlang.etf_decode import DEFAULT_LIMITS, Limits
+from bridge.erlang.errors import BadNodeName
 from bridge.erlang.handshake import Handshake
 from bridge.erlang.names import NodeName, check_style
 from bridge.erlang.peer import Peer
@@ -24,11 +23,10 @@ from bridge.log import Line
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
     from typing import Self
 
     from bridge.erlang.dial import Observer
-    from bridge.erlang.handshake import Agreed
     from bridge.erlang.terms import Term
     from bridge.erlang.tls import TlsOptions
     from bridge.secret import Secret
@@ -55,8 +53,6 @@ class Node:
         *,
         epmd_port: int | None = None,
         tls: TlsOptions | None = None,
-        limits: Limits = DEFAULT_LIMITS,
-        environ: Mapping[str, str] = os.environ,
         on_up: Callable[[str], None] | None = None,
         on_down: Callable[[str, str], None] | None = None,
     ) -> None:
@@ -67,8 +63,6 @@ class Node:
             cookie: the cluster's cookie.
             epmd_port: EPMD's port on every host; ERL_EPMD_PORT or 4369 by default.
             tls: TLS options of a cluster with `-proto_dist inet_tls`.
-            limits: of the terms that peers send.
-            environ: the environment, for ERL_EPMD_PORT.
             on_up: called with the name of each peer that it has connected to.
             on_down: called with the name of each peer that it has lost, and the reason.
 
@@ -78,35 +72,18 @@ class Node:
         self._name = NodeName.parse(name) if name else None
         self._creation = _random_word() | 4  # 0 to 3 are those of old nodes
         self._cookie = cookie
-        self._epmd_port = epmd_port or epmd.epmd_port(environ)
+        self._epmd_port = epmd_port or epmd.epmd_port()
         self._tls = tls
-        self._limits = limits
         self._on_up = on_up
         self._on_down = on_down
         self._peers: dict[str, Peer] = {}
-        self._known: dict[NodeName | str, Peer] = {}
         self._handlers: dict[str, Handler] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-
-    @property
-    def name(self) -> str | None:
-        """Our name; None where each peer lends one."""
-        return str(self._name) if self._name else None
-
-    @property
-    def creation(self) -> int:
-        """Which life of our name this is."""
-        return self._creation
 
     @property
     def name_taken(self) -> bool:
         """Whether a peer has said that another program has our name."""
         return any(peer.taken for peer in self._peers.values())
-
-    @property
-    def known(self) -> list[str]:
-        """The names of the peers of which anything is kept, connected or not."""
-        return list(self._peers)
 
     async def __aenter__(self) -> Self:
         return self
@@ -148,28 +125,9 @@ class Node:
             EtfError: an argument is no term.
         """
         deadline = asyncio.get_running_loop().time() + timeout
-        to = self._known.get(peer) or self._peer(peer)
+        to = self._peer(peer)
         connection = to.connection or await to.connected(deadline)
         return await connection.call(module, function, list(args), timeout, deadline)
-
-    async def call_many(
-        self,
-        peers: Sequence[NodeName | str],
-        module: str,
-        function: str,
-        args: Sequence[Term],
-        *,
-        timeout: float,  # noqa: ASYNC109
-    ) -> dict[NodeName | str, Term | ErlangError]:
-        """Call a function in many nodes at once; each has its result or its error when the slowest is done."""
-
-        async def one(peer: NodeName | str) -> Term | ErlangError:
-            try:
-                return await self.call(peer, module, function, args, timeout=timeout)
-            except ErlangError as error:
-                return error
-
-        return dict(zip(peers, await asyncio.gather(*map(one, peers)), strict=True))
 
     async def connect(
         self,
@@ -190,46 +148,35 @@ class Node:
         """
         await self._peer(peer).connected(asyncio.get_running_loop().time() + timeout, observe)
 
-    def incarnation(self, peer: NodeName | str) -> int | None:
-        """The creation of a connected peer, which differs in each life of that node; None where it is not connected."""
-        agreed = self._agreed(peer)
-        return agreed.peer_creation if agreed else None
-
     def known_as(self, peer: NodeName | str) -> str | None:
         """The name by which a connected peer knows us: our own, or the one that it lent us."""
-        agreed = self._agreed(peer)
-        return agreed.own_name if agreed else None
-
-    def _agreed(self, peer: NodeName | str) -> Agreed | None:
-        known = self._peers.get(str(peer)) or self._known.get(peer)
-        return known.connection.agreed if known and known.connection else None
+        connection = self._peer(peer).connection
+        return connection.agreed.own_name if connection and connection.agreed else None
 
     def connected(self) -> list[str]:
         """The names of the peers that are connected."""
         return [name for name, peer in self._peers.items() if peer.connection]
 
-    def forget(self, keep: Collection[str] = ()) -> None:
+    def forget(self) -> None:
         """Forget the peers that are not connected, and how long to wait before trying any of them again.
 
         For a program with a rhythm of its own; the names of nodes that are no more would otherwise be kept for ever.
-
-        Args:
-            keep: the names of peers to go on with; whether another program has our name there is not forgotten.
+        Where another program may have our name, that is not forgotten.
         """
         for name, peer in list(self._peers.items()):
             if peer.idle:
                 peer.retry_now()
-                if name not in keep:
+                if not peer.yields:
                     del self._peers[name]
-        self._known.clear()
 
     # connections
 
     def _peer(self, peer: NodeName | str) -> Peer:
         to = peer if isinstance(peer, NodeName) else NodeName.parse(peer)
-        known = self._peers.setdefault(str(to), Peer(to, self._dial, self._on_up, self._on_down))
+        known = self._peers.get(str(to))
+        if known is None:
+            known = self._peers[str(to)] = Peer(to, self._dial, self._on_up, self._on_down)
         known.name = to  # with its port, or without one that was given before
-        self._known[peer] = known
         return known
 
     def _dial(self, peer: Peer, observe: Observer | None) -> Dial:
@@ -245,7 +192,7 @@ class Node:
             handshake = Handshake(str(to), name, creation, cookie, challenge, take_over=not peer.yields)
             now = asyncio.get_running_loop().time()
             registered = self._handlers.keys()
-            channel = Channel(handshake, tls=self._tls is not None, now=now, registered=registered, limits=self._limits)
+            channel = Channel(handshake, tls=self._tls is not None, now=now, registered=registered)
             return Connection(channel, self._requested, peer.lose)
 
         return Dial(to, self._epmd_port, make, context=self._context, observe=observe)

@@ -2,7 +2,7 @@
 
 | Erlang | Python |
 |---|---|
-| atom, also true and false | `Atom`, a str |
+| atom, also true and false | `Atom`, a str; True and False are refused |
 | integer, float | int, float |
 | binary, bit string | bytes, `BitString` |
 | tuple, list, improper list, string | tuple, list, `ImproperList`, list of ints |
@@ -84,7 +84,7 @@ class Fun(Struct, frozen=True):
 
 @final
 class BitString(Struct, frozen=True):
-    """A binary whose last byte has only `bits` (1 to 7) significant bits, the high ones."""
+    """A binary whose last byte has only `bits` (1 to 7) significant bits, the high ones; the others are 0."""
 
     data: bytes
     bits: int

@@ -70,7 +70,7 @@ class Membership:
             NoNodeAnswered: not one node could be asked.
         """
         node = self._named()
-        node.forget([*map(str, self.access.entries), *self._members])
+        node.forget()
         try:
             facts = await self._collect(node, timeout, also_known)
         except NoNodeAnswered:

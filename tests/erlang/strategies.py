@@ -53,28 +53,18 @@ FORMS = [
     (Fun(FUN), b"p" + FUN),
 ]
 
-# Forms that are read but not written.
+# Forms that are read but not written: OTP 25 sends the first ones.
 OLD_FORMS = [
     (b"d\x00\x02ok", Atom("ok")),
     (b"d\x00\x01\xe9", Atom("é")),
-    (b"s\x02ok", Atom("ok")),
-    (b"s\x01\xe9", Atom("é")),
     (b"v\x00\x02ok", Atom("ok")),
     (b"n\x01\x00\x07", 7),
     (b"o\x00\x00\x00\x01\x01\x07", -7),
-    (b"c" + b"1.50000000000000000000e+00".ljust(31, b"\0"), 1.5),
-    (b"gw\x03a@h\x00\x00\x00\x02\x00\x00\x00\x03\x01", Pid(HOST, 2, 3, 1)),
-    (b"fw\x03a@h\x00\x00\x00\x02\x03", Port(HOST, 2, 3)),
-    (b"ew\x03a@h\x00\x00\x00\x02\x01", Reference(HOST, (2,), 1)),
-    (b"r\x00\x02w\x03a@h\x01\x00\x00\x00\x01\x00\x00\x00\x02", Reference(HOST, (1, 2), 1)),
     (b"i\x00\x00\x00\x00", ()),
     (b"k\x00\x00", []),
-    (b"l\x00\x00\x00\x00a\x07", 7),
     (b"l\x00\x00\x00\x00j", []),
-    (b"l\x00\x00\x00\x01a\x01k\x00\x01\x02", [1, 2]),
-    (b"l\x00\x00\x00\x01a\x01l\x00\x00\x00\x01a\x02j", [1, 2]),
-    (b"l\x00\x00\x00\x01a\x01l\x00\x00\x00\x01a\x02a\x03", ImproperList([1, 2], 3)),
     (b"M\x00\x00\x00\x01\x08\xa0", b"\xa0"),
+    (b"M\x00\x00\x00\x01\x03\xbf", BitString(b"\xa0", 3)),
 ]
 
 text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=30)

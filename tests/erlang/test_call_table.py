@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.erlang import Atom, EtfError, Limits, Pid, Reference, RemoteError, control
+from bridge.erlang import Atom, EtfError, Pid, Reference, RemoteError, control
 from bridge.erlang.calls import Call, Calls, Failed, Returned
 from bridge.erlang.handshake import Agreed
 
@@ -25,7 +25,7 @@ AGREED = Agreed("b@h", 9, "a@h", 3)
 
 def table() -> tuple[Calls, Call, list[bytes], Reference]:
     written: list[bytes] = []
-    calls = Calls(AGREED, written.append, Limits())
+    calls = Calls(AGREED, written.append)
     call = calls.start("lists", "max", [[1, 2]])
     message = control.read(written[0])
     run = (Atom("erpc"), Atom("execute_call"), 4)
@@ -87,7 +87,7 @@ def test_a_failure_reaches_who_waits_with_class_and_reason(payload, kind, reason
 
 def test_the_group_leader_is_ours_until_there_is_another():
     written: list[bytes] = []
-    calls = Calls(AGREED, written.append, Limits())
+    calls = Calls(AGREED, written.append)
     calls.start("m", "f", [])
     calls.lead(PEER)
     calls.start("m", "f", [])
@@ -119,7 +119,7 @@ def test_answers_that_nobody_waits_for_are_dropped():
 @pytest.mark.parametrize("known", [True, False])
 def test_a_call_that_is_given_up_is_killed_as_soon_as_its_process_is_known(known):
     written: list[bytes] = []
-    calls = Calls(AGREED, written.append, Limits())
+    calls = Calls(AGREED, written.append)
     call = calls.start("timer", "sleep", [1])
     reference = control.read(written[0]).control[1]
     spawned = control.write(control.SPAWN_REPLY, reference, OWN, 2, RUNNER)

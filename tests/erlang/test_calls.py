@@ -23,13 +23,6 @@ async def test_the_first_call_connects_hidden_and_gives_the_result(net, beam):
         assert beam.eval("nodes()") == "[]"
 
 
-async def test_the_incarnation_is_the_creation_of_the_node(net, beam):
-    async with net.node() as node:
-        assert node.incarnation(beam.name) is None
-        await node.connect(beam.name, timeout=LONG)
-        assert node.incarnation(beam.name) == int(beam.eval("erlang:system_info(creation)"))
-
-
 @pytest.mark.parametrize(
     ("module", "function", "args", "kind", "reason"),
     [
@@ -126,8 +119,8 @@ async def test_answers_come_in_the_order_in_which_they_are_ready(net, beam):
             await node.call(beam.name, "timer", "sleep", [ms], timeout=LONG)
             order.append(ms)
 
-        await asyncio.gather(nap(600), nap(1), nap(300))
-        assert order == [1, 300, 600]
+        await asyncio.gather(nap(400), nap(1), nap(200))
+        assert order == [1, 200, 400]
 
 
 async def test_code_that_prints_does_not_wait_for_us(net, beam):
@@ -138,12 +131,13 @@ async def test_code_that_prints_does_not_wait_for_us(net, beam):
         assert leader.node == beam.name
 
 
-async def test_code_that_prints_fails_at_once_where_no_group_leader_is_to_be_had(net):
-    with net.beam("mute@localhost") as beam:
-        beam.eval("persistent_term:put(kept, whereis(user)), unregister(user)")
+async def test_code_that_prints_fails_at_once_where_no_group_leader_is_to_be_had(net, beam):
+    beam.eval("persistent_term:put(kept, whereis(user)), unregister(user)")
+    try:
         async with net.node() as node:
             with pytest.raises(RemoteError):
                 await node.call(beam.name, "io", "format", [b"~s~n", [b"x"]], timeout=LONG)
+    finally:
         beam.eval("register(user, persistent_term:get(kept))")
 
 
@@ -170,14 +164,6 @@ print([line for line in open("/proc/self/status") if line.startswith("VmHWM")][0
     done = subprocess.run([sys.executable, "-c", program], input=COOKIE, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-500:]
     assert int(done.stdout) < 100_000  # kB
-
-
-async def test_results_and_errors_of_many_nodes_come_together(net, beam):
-    gone = "nobody@localhost"
-    async with net.node() as node:
-        results = await node.call_many([beam.name, gone], "erlang", "node", [], timeout=LONG)
-        assert results[beam.name] == beam.name
-        assert type(results[gone]).__name__ == "UnknownNode"
 
 
 async def test_closing_the_node_fails_the_calls_in_flight(net, beam):
@@ -211,7 +197,8 @@ def grown(beam, before: list[int]) -> int:
     return max(now - then for now, then in zip(counts(beam)[1:], before[1:], strict=True))
 
 
-async def test_a_thousand_runs_leave_the_node_as_it_was(net):
+async def test_many_runs_leave_the_node_as_it_was(net):
+    """`make guest` does it a thousand times, with whole commands."""
     with net.beam("visited@localhost") as beam:
 
         async def run() -> None:
@@ -222,7 +209,7 @@ async def test_a_thousand_runs_leave_the_node_as_it_was(net):
             await run()
         await asyncio.to_thread(eventually, "all are gone", lambda: beam.eval("nodes(hidden)") == "[]")
         before = counts(beam)
-        for _ in range(100):
+        for _ in range(15):
             await asyncio.gather(*[run() for _ in range(10)])
         await asyncio.to_thread(eventually, "it is as before", lambda: grown(beam, before) <= A_FEW)
         # ten at a time were lent names, and a name is lent again and again

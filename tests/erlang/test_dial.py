@@ -171,10 +171,10 @@ async def test_a_port_that_was_given_once_is_not_kept_for_the_name_alone(net25, 
         assert await node.call(beam25.name, "erlang", "node", [], timeout=LONG) == beam25.name
 
 
-async def test_a_node_that_does_not_allow_us_is_told(net):
-    with net.beam("closed@localhost") as beam:
+async def test_a_node_that_does_not_allow_us_is_told(net25):
+    with net25.beam("closed@localhost") as beam:
         beam.eval("net_kernel:allow(['somebody@localhost'])")
-        error = await refused(net.node("bridge@localhost"), beam.name, NotAllowed)
+        error = await refused(net25.node("bridge@localhost"), beam.name, NotAllowed)
         assert not retry(error)
 
 

@@ -32,12 +32,12 @@ def test_each_form_is_written_and_read(term, form):
 
 
 @pytest.mark.parametrize(("form", "term"), OLD_FORMS, ids=lambda value: repr(value)[:40])
-def test_forms_of_older_nodes_and_other_libraries_are_read(form, term):
+def test_forms_that_are_not_written_are_read(form, term):
     assert same(binary_to_term(b"\x83" + form), term)
 
 
 @given(all_terms, st.integers(0, 9), st.binary(max_size=20))
-@settings(max_examples=400)
+@settings(max_examples=200)
 def test_what_is_written_is_read_as_the_same_term_compressed_or_not_and_between_other_bytes(term, level, after):
     form = term_to_binary(term)[1:]
     read, end = decode(b"before" + form + after, 6)
@@ -48,7 +48,7 @@ def test_what_is_written_is_read_as_the_same_term_compressed_or_not_and_between_
 
 
 @given(all_terms)
-@settings(max_examples=100)
+@settings(max_examples=50)
 def test_a_term_that_is_cut_anywhere_is_an_error_though_other_bytes_follow(term):
     """A damaged one would take them from the next frame."""
     whole = term_to_binary(term)
@@ -74,10 +74,11 @@ BROKEN = {
     "a sign of 2": [b"\x83n\1\2\1"],
     "a number that ends too early": [b"\x83n\5\0\1", b"\x83o\xff\xff\xff\xff\0\1"],
     "infinite": [b"\x83F\x7f\xf0\0\0\0\0\0\0"],
-    "not a number": [
-        b"\x83F\x7f\xf8\0\0\0\0\0\0",
-        b"\x83c" + b"nan".ljust(31, b"\0"),
-        b"\x83c" + b"one".ljust(31, b"\0"),
+    "not a number": [b"\x83F\x7f\xf8\0\0\0\0\0\0"],
+    "lists whose tail is a list, or the only thing in them": [b"\x83l\0\0\0\1a\1k\0\1\2", b"\x83l\0\0\0\0a\7"],
+    "forms that no node has sent since OTP 24": [
+        *(b"\x83c" + b"1.5".ljust(31, b"\0"), b"\x83s\2ok", b"\x83gw\3a@h" + bytes(9), b"\x83fw\3a@h" + bytes(5)),
+        *(b"\x83ew\3a@h" + bytes(5), b"\x83r\0\1w\3a@h" + bytes(5)),
     ],
     "bytes that are not there": [b"\x83m\xff\xff\xff\xffabc", b"\x83k\xff\xff", b"\x83l\0\0\0\1a\1"],
     "bits of a last byte": [b"\x83M\0\0\0\1\x09a", b"\x83M\0\0\0\1\0a", b"\x83M\0\0\0\0\1"],
@@ -105,7 +106,7 @@ def test_bytes_that_do_not_make_a_term_are_an_error(forms):
 CYCLE: list[object] = []
 CYCLE.append((CYCLE, {b"key": CYCLE}))
 UNWRITABLE = {
-    "types": ["text", None, object(), {1, 2}],
+    "types": ["text", None, object(), {1, 2}, True, bytearray(b"a")],
     "numbers": [float("nan"), float("inf"), 1 << 8 * INTEGER_BYTES],
     "atoms": [Atom("a" * 256), Atom("\ud800")],
     "pids": [Pid(HOST, *n) for n in [(2**32, 2, 3), (-1, 2, 3), (1, -1, 3), (1, 2, 2**32), (1.5, 2, 3), (None, 2, 3)]],
@@ -113,7 +114,9 @@ UNWRITABLE = {
     "ports": [Port(HOST, 2**64, 1), Port(HOST, -1, 1), Port(None, 1, 1)],
     "references": [Reference(HOST, ids, 4) for ids in [(), (1,) * 6, (2**32,), (None,), None]],
     "exports": [Export(Atom("m"), Atom("f"), arity) for arity in (256, -1, None)] + [Export(Atom("m"), None, 1)],
-    "bit strings": [BitString(*f) for f in [(b"a", 0), (b"a", 8), (b"a", 9), (b"a", 300), (b"a", None), (b"", 1)]],
+    "bit strings": [
+        BitString(*f) for f in [(b"a", 0), (b"a", 8), (b"a", 9), (b"a", 300), (b"a", None), (b"", 1), (b"a", 3)]
+    ],
     "funs": [Fun(raw) for raw in [b"", b"junk", FUN[:-1], FUN + b"a", FUN.replace(b"a\0X", b"jX"), None]],
     "a fun of 256 variables": [Fun(b"\0\0\2\x36\1" + bytes(20) + b"\0\0\1\0" + FUN[29:-2] + b"a\7" * 256)],
     "one key of a map twice": [{True: 1, Atom("true"): 2}, {(True,): 1, (Atom("true"),): 2}],
@@ -134,20 +137,10 @@ def test_the_error_of_a_str_says_its_type_and_what_to_use_for_text():
         term_to_binary({Atom("name"): "text"})
 
 
-def test_what_python_holds_in_other_types_is_written_as_the_term_that_is_meant():
-    assert term_to_binary([True, False]) == term_to_binary([Atom("true"), Atom("false")])
-    assert (
-        term_to_binary(memoryview(b"abcd").cast("I")) == term_to_binary(bytearray(b"abcd")) == term_to_binary(b"abcd")
-    )
-    assert term_to_binary(BitString(b"\xff", 3)) == term_to_binary(BitString(b"\xe0", 3))
-    assert same({True: 1, Atom("false"): 2}, {Atom("true"): 1, False: 2})
-
-
 def test_keys_that_python_takes_for_equal_are_kept_apart():
     keys = [1, 1.0, Atom("true"), b"true", [1], [1.0]]
     read = binary_to_term(term_to_binary(Map([(key, place) for place, key in enumerate(keys)])))
     assert [read[key] for key in keys] == [*range(len(read))]
-    assert read[True] == 2
     with pytest.raises(KeyError):
         read[2]
 
@@ -243,11 +236,11 @@ def test_integers_that_collide_in_a_dict_take_no_longer_than_others():
 
 
 def test_a_compressed_term_may_not_claim_or_hold_more_than_the_limit():
-    bomb = zlib.compress(b"m" + (10**8).to_bytes(4, "big") + bytes(10**8))
+    bomb = zlib.compress(b"m" + (10**7).to_bytes(4, "big") + bytes(10**7))
     for claimed, limit, why in [
-        (10**8 + 5, 10**6, "1000000"),
+        (10**7 + 5, 10**6, "1000000"),
         (1000, 10**6, "as long as it claims"),
-        (10**8 + 6, 2 * 10**8, "as long as it claims"),
+        (10**7 + 6, 2 * 10**7, "as long as it claims"),
     ]:
         with pytest.raises(EtfError, match=why):
             binary_to_term(b"\x83P" + claimed.to_bytes(4, "big") + bomb, Limits(inflated=limit))
@@ -263,13 +256,6 @@ def test_elements_are_bounded_over_all_containers():
     for limit in range(14):
         with pytest.raises(EtfError):
             binary_to_term(term, Limits(elements=limit))
-
-
-def test_a_list_whose_tails_are_lists_is_one_list():
-    """Ten thousand tails of which each was copied took quadratic time."""
-    form = b"\x83" + b"l\0\0\0\1a\1" * 200_000 + b"j"
-    assert binary_to_term(form) == [1] * 200_000
-    assert binary_to_term(b"\x83" + b"l\0\0\0\0" * 200_000 + b"j") == []
 
 
 def test_atoms_are_kept_but_not_for_ever():
@@ -296,6 +282,6 @@ def test_memory_and_time_are_bounded_for_the_worst_inputs():
 
 def test_mutated_and_random_inputs_give_a_term_or_an_error_within_bounds():
     """A short run of `make fuzz`."""
-    outcomes = run(30_000, seed=2025)
+    outcomes = run(10_000, seed=2025)
     assert min(outcomes["term"], outcomes["error"]) > 1000
-    assert outcomes["measured"] > 500
+    assert outcomes["measured"] >= 200

@@ -81,7 +81,7 @@ def test_what_a_node_holds_is_read_and_written_as_the_same_term(beam, expression
 
 def test_every_term_is_the_same_to_the_node(beam):
     @given(st.lists(terms, min_size=1, max_size=20))
-    @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
     def check(written: list[Term]) -> None:
         beam.eval(f"persistent_term:put(held, {binary(written)})")
         assert canonical(held(beam)) == canonical(written)

@@ -6,11 +6,11 @@ import asyncio
 
 import pytest
 
-from bridge.erlang import Atom, Pid
+from bridge.erlang import Atom
 from bridge.erlang import node as node_module
 from bridge.erlang.errors import ConnectError, NameTaken
 from erlang_stubs.beam import eventually
-from tests.erlang.conftest import LONG, sleepers, until
+from tests.erlang.conftest import LONG, SLEEPERS, sleepers, until
 
 NAME = "guest@localhost"
 
@@ -140,9 +140,12 @@ async def test_a_pid_of_ours_that_is_linked_or_monitored_is_no_process(net, beam
     """Links and monitors of a pid, as code does it that was handed one."""
     async with net.node(NAME) as node:
         await node.connect(beam.name, timeout=LONG)
-        await ask(beam, f"net_adm:ping('{NAME}')")
-        pid = Pid(Atom(NAME), 99, 0, node.creation)
-        await node.call(beam.name, "persistent_term", "put", [Atom("a_pid"), pid], timeout=LONG)
+        call = asyncio.ensure_future(node.call(beam.name, "timer", "sleep", [Atom("infinity")], timeout=LONG))
+        await asyncio.to_thread(eventually, "the process runs", lambda: sleepers(beam) == "1")
+        await ask(
+            beam, f"[P] = {SLEEPERS}, {{parent, Ours}} = process_info(P, parent), persistent_term:put(a_pid, Ours)"
+        )
+        call.cancel()
         monitored = """R = monitor(process, persistent_term:get(a_pid)),
             receive {'DOWN', R, _, _, W} -> W after 30000 -> late end"""
         assert (await waited(beam, monitored))[0] == "noproc"
@@ -167,7 +170,7 @@ async def test_a_name_that_another_program_took_over_is_left_to_it_until_it_is_f
             await until("the older one has lost it", lambda: lost == [beam.name])
             for _ in range(2):
                 if forgets:
-                    one.forget([beam.name])
+                    one.forget()
                 with pytest.raises(NameTaken, match="second bridge"):
                     await one.connect(beam.name, timeout=LONG)
             assert one.name_taken
@@ -178,20 +181,7 @@ async def test_a_name_that_another_program_took_over_is_left_to_it_until_it_is_f
         assert await one.call(beam.name, "erlang", "node", [], timeout=LONG) == beam.name
 
 
-async def test_a_name_is_not_taken_where_the_peer_has_only_died(net25):
-    lost: list[str] = []
-    with net25.beam("dying@localhost") as beam:
-        async with net25.node(NAME, on_down=lambda name, _: lost.append(name)) as node:
-            await node.connect(beam.name, timeout=LONG)
-            await asyncio.to_thread(beam.kill)
-            await until("its loss is seen", lambda: lost == [beam.name])
-            assert not node.name_taken
-            with pytest.raises(ConnectError):
-                await node.connect(beam.name, timeout=LONG)
-            assert not node.name_taken
-
-
-async def test_who_comes_and_goes_is_said(net25):
+async def test_who_comes_and_goes_is_said_and_a_name_is_not_taken_where_the_peer_has_only_died(net25):
     seen: list[str] = []
     with net25.beam("passing@localhost") as beam:
         callbacks = {"on_up": lambda name: seen.append(f"up {name}"), "on_down": lambda name, _: seen.append("down")}
@@ -200,6 +190,10 @@ async def test_who_comes_and_goes_is_said(net25):
             assert seen == [f"up {beam.name}"]
             await asyncio.to_thread(beam.kill)
             await until("its loss is seen", lambda: len(seen) == 2)
+            assert not node.name_taken
+            with pytest.raises(ConnectError):
+                await node.connect(beam.name, timeout=LONG)
+            assert not node.name_taken
     assert seen == [f"up {beam.name}", "down"]
 
 

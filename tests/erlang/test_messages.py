@@ -50,9 +50,10 @@ def test_no_answer_of_epmd_makes_us_fail_in_another_way(answer):
 @pytest.mark.parametrize(
     ("value", "port"), [("", 4369), ("5000", 5000), ("nonsense", 4369), ("0", 4369), ("70000", 4369), ("-1", 4369)]
 )
-def test_the_port_of_epmd_is_that_of_the_environment(value, port):
-    assert epmd.epmd_port({"ERL_EPMD_PORT": value}) == port
-    assert epmd.epmd_port({}) == 4369
+def test_the_port_of_epmd_is_that_of_the_environment(monkeypatch, value, port):
+    assert epmd.epmd_port() == 4369
+    monkeypatch.setenv("ERL_EPMD_PORT", value)
+    assert epmd.epmd_port() == port
 
 
 @pytest.mark.parametrize(
