@@ -56,9 +56,9 @@ test: setup ## Everything that must hold, on real nodes
 bytecode: setup # once, while mypy has the other core, and not by each worker
 	@$(BIN)/pytest --quiet --collect-only >/dev/null || true
 
-fuzz: setup ## A million mutated and random inputs to the term decoder, connections that fail at every byte (FUZZ_INPUTS=n)
+fuzz: setup ## A million inputs to the term decoder, connections that fail at every byte, answers to the wall (FUZZ_INPUTS=n)
 	$(BIN)/python -m tests.erlang.fuzz_etf --inputs $(FUZZ_INPUTS)
-	BYTES_APART=1 $(BIN)/pytest -n $(WORKERS) tests/erlang/test_proxy.py
+	BYTES_APART=1 EXAMPLES=2000 $(BIN)/pytest -n $(WORKERS) tests/erlang/test_proxy.py tests/mongooseim/test_wall.py
 
 crash: setup ## Reports that are killed at random moments; nothing may be lost (KILLS=n)
 	$(BIN)/python -m tests.delivery.crash --kills $(KILLS)

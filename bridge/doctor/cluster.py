@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from bridge.erlang.errors import EPMD, PHASES, TLS, ErlangError
 from bridge.erlang.terms import Atom, Pid
 from bridge.errors import BridgeError
-from bridge.mongooseim.collect import Survey, not_running
+from bridge.mongooseim.collect import Survey, ask, not_running
 from bridge.mongooseim.facts import Unreachable
 from bridge.mongooseim.merge import merge
 from bridge.service.reporting import OWN_REPORTER_ON
@@ -54,7 +55,8 @@ async def examine_cluster(
         well = [entry for entry, sheet in entries if not sheet.has_failed]
         seconds = min(SURVEY_SECONDS, installation.collect_timeout)
         own_name, also_known = str(installation.access.own_name), installation.settings.bridge.also_known
-        survey = await _ask(Survey(node, well, seconds, own_name=own_name, also_known=also_known), deadline)
+        question = partial(ask, node, timeout=seconds, own_name=own_name, also_known=also_known)
+        survey = await _ask(Survey(question, well), deadline)
         if serving := [answer for answer in survey.answers.values() if answer.running]:
             facts.set_result(merge(serving))
         for entry, sheet in entries:

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from bridge.mongooseim import wall
 from bridge.mongooseim.errors import BadAnswer
-from bridge.mongooseim.facts import STANZA_TYPES, Incarnation, Module, StanzaTotals, TlsOption
+from bridge.mongooseim.facts import STANZA_TYPES, Incarnation, Module, NodeFacts, StanzaTotals, TlsOption
 from bridge.mongooseim.probes import PROBES
 
 if TYPE_CHECKING:
@@ -33,19 +33,13 @@ class Modules(Struct, frozen=True):
     """A host type and a custom module are numbers, the same on every node of a cluster."""
 
 
-class NodeAnswer(Struct, frozen=True):
+class NodeAnswer(NodeFacts, frozen=True):
     """What one node said. None: it could not say, and `failures` tells why."""
 
-    name: str
     members: tuple[str, ...]
     """The other nodes of the cluster that it sees, by name."""
     running: bool
     """Whether the mongooseim application runs there; if not, hardly anything below is known."""
-    version: str | None
-    otp_release: str | None
-    uptime_seconds: int | None
-    config_type: str | None
-    components: int | None
     host_count: int | None
     domain_count: int | None
     modules: Modules | None
@@ -79,7 +73,8 @@ def read_answer(answers: Term, peer: str, also_known: Collection[str] = ()) -> N
         outcomes = {str(name): outcome for name, outcome in answers}
         node, seen = outcomes["node"][1]
         version = outcomes["version"][1]
-        name, members = str(node), tuple(map(str, seen))
+        name = str(node)
+        members = tuple(member if member.isprintable() else ascii(member) for member in map(str, seen))
         if not name.isprintable():
             raise ValueError("a name to break a terminal with")
     except UNREADABLE as error:
@@ -103,6 +98,7 @@ def read_answer(answers: Term, peer: str, also_known: Collection[str] = ()) -> N
     return NodeAnswer(
         name=name,
         members=members,
+        node_number=len(members) + 1,
         running=running,
         version=wall.version(version[0]) if running else None,
         otp_release=fact("otp_release", wall.text),

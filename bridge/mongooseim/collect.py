@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING
 
 from bridge.erlang.errors import BadNodeName, ErlangError
@@ -14,9 +15,10 @@ from bridge.mongooseim.facts import Unreachable
 from bridge.mongooseim.merge import merge
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from bridge.erlang.node import Node
+    from bridge.erlang.terms import Term
     from bridge.mongooseim.facts import ClusterFacts
 
 
@@ -45,7 +47,8 @@ async def collect(
     Raises:
         NoNodeAnswered: none has a running MongooseIM, or none could be asked.
     """
-    survey = Survey(node, entries, timeout, own_name=own_name, also_known=also_known, silent=silent)
+    question = partial(ask, node, timeout=timeout, own_name=own_name, also_known=also_known)
+    survey = Survey(question, entries, silent)
     try:
         await survey.complete()
     finally:
@@ -68,22 +71,21 @@ class Survey:
 
     def __init__(
         self,
-        node: Node,
+        question: Callable[[NodeName], Awaitable[NodeAnswer]],
         entries: Sequence[NodeName],
-        timeout: float,
-        *,
-        own_name: str = "",
-        also_known: Sequence[str] = (),
         silent: set[str] | None = None,
     ) -> None:
-        """Begin to ask; the arguments are those of `collect`."""
+        """Begin to ask.
+
+        Args:
+            question: asks one node, as `ask` does.
+            entries: where to enter.
+            silent: as for `collect`.
+        """
         self.answers: dict[str, NodeAnswer] = {}
         self.unreachable: dict[str, Unreachable] = {}
         self._silent = set() if silent is None else silent
-        self._node = node
-        self._timeout = timeout
-        self._own_name = own_name
-        self._also_known = also_known
+        self._question = question
         self._port = port_of_members(entries)
         self._asked: set[str] = set()
         self._waiting: set[asyncio.Task[NodeAnswer | Unreachable]] = set()
@@ -121,9 +123,7 @@ class Survey:
 
     async def _answer(self, peer: NodeName) -> NodeAnswer | Unreachable:
         try:
-            return await ask(
-                self._node, peer, timeout=self._timeout, own_name=self._own_name, also_known=self._also_known
-            )
+            return await self._question(peer)
         except (ErlangError, BadAnswer) as error:
             return Unreachable(str(peer), error.what, error.remedy)
         finally:
@@ -144,8 +144,29 @@ async def ask(
         ErlangError: the node could not be asked.
         BadAnswer: it answered something else.
     """
-    arguments = probes.call_arguments(timeout, own_name, also_known)
-    return read_answer(await node.call(peer, "erl_eval", "expr", arguments, timeout=timeout), str(peer), also_known)
+    arguments = partial(probes.call_arguments, own_name=own_name, also_known=also_known)
+    return read_answer(await evaluate(node, peer, timeout, arguments), str(peer), also_known)
+
+
+async def evaluate(
+    node: Node,
+    peer: NodeName,
+    timeout: float,  # noqa: ASYNC109
+    arguments: Callable[[float], Sequence[Term]],
+) -> Term:
+    """What the probes answer in a node; they have the time that connecting leaves.
+
+    Args:
+        node: our own hidden node.
+        peer: the node.
+        timeout: seconds for connecting and for the answer.
+        arguments: gives those of the call, for the seconds that are left.
+    """
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + timeout
+    await node.connect(peer, timeout=timeout)
+    left = deadline - loop.time()
+    return await node.call(peer, "erl_eval", "expr", arguments(left), timeout=left)
 
 
 def not_running(node: str) -> Unreachable:

@@ -63,7 +63,7 @@ class NodeFacts(Struct, frozen=True):
     otp_release: str | None
     uptime_seconds: int | None
     components: int | None
-    node_number: int | None
+    node_number: int
     config_type: str | None
 
 

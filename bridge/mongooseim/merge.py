@@ -37,7 +37,7 @@ def merge(answers: Sequence[NodeAnswer], unreachable: Sequence[Unreachable] = ()
     handlers = _union(answer.http_handlers for answer in answers)
     modules = [answer.modules for answer in answers if answer.modules]
     return ClusterFacts(
-        nodes=tuple(map(_node, answers)),
+        nodes=tuple(NodeFacts(*(getattr(answer, fact) for fact in NodeFacts.__struct_fields__)) for answer in answers),
         unreachable=tuple(sorted(unreachable, key=lambda node: node.node)),
         cluster_id=min((answer.cluster_id for answer in answers if answer.cluster_id), default=None),
         host_count=_largest(answer.host_count for answer in answers),
@@ -57,18 +57,6 @@ def merge(answers: Sequence[NodeAnswer], unreachable: Sequence[Unreachable] = ()
         own_reporter=any(answer.own_reporter for answer in answers),
         other_bridges=max(answer.other_bridges for answer in answers),
         notes=tuple(dict.fromkeys(failure for answer in answers for failure in answer.failures)),
-    )
-
-
-def _node(answer: NodeAnswer) -> NodeFacts:
-    return NodeFacts(
-        name=answer.name,
-        version=answer.version,
-        otp_release=answer.otp_release,
-        uptime_seconds=answer.uptime_seconds,
-        components=answer.components,
-        node_number=len(answer.members) + 1,
-        config_type=answer.config_type,
     )
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from bridge.mongooseim import probes, wall
 from bridge.mongooseim.answers import UNREADABLE
+from bridge.mongooseim.collect import evaluate
 from bridge.mongooseim.errors import BadAnswer
 
 if TYPE_CHECKING:
@@ -37,8 +39,7 @@ async def ask_own_report(node: Node, peer: NodeName, *, timeout: float) -> OwnRe
         ErlangError: the node could not be asked.
         BadAnswer: it answered something else.
     """
-    arguments = probes.call_arguments(timeout, own_report=True)
-    answers = await node.call(peer, "erl_eval", "expr", arguments, timeout=timeout)
+    answers = await evaluate(node, peer, timeout, partial(probes.call_arguments, own_report=True))
     try:
         ((_, outcome),) = answers
         if outcome[0] != "ok":

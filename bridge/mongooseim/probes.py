@@ -45,7 +45,7 @@ OWN_WORDS: Final = frozenset(
 
 _HERE: Final = Path(__file__).parent
 _PART_OF_TIME: Final = 0.8
-"""The rest is for connecting, and for the answers to come back."""
+"""The rest is for the answers to come back."""
 
 
 def text() -> str:

@@ -13,13 +13,21 @@ from bridge.mongooseim.errors import NoNodeAnswered
 from bridge.report.model import StanzaCount
 from bridge.secret import Secret
 from bridge.state.totals import stanza_counts
-from erlang_stubs.cluster import COOKIE
+from erlang_stubs.cluster import COOKIE, StubCluster
+from tests.mongooseim.conftest import changed
 
 if TYPE_CHECKING:
-    from erlang_stubs.cluster import StubCluster
+    from collections.abc import Iterator
 
 Ask = "Callable[..., ClusterFacts]"
-Start = "Callable[..., StubCluster]"
+NodeOf = "Callable[[str], StubCluster]"
+
+
+@pytest.fixture(scope="module")
+def three() -> Iterator[StubCluster]:
+    """Three nodes that a test may change, if it changes them back."""
+    with StubCluster("6.8_prometheus", 3) as cluster:
+        yield cluster
 
 
 def test_the_members_are_found_from_any_entry(default_cluster: StubCluster, ask: Ask) -> None:
@@ -35,41 +43,42 @@ def test_naming_every_node_as_an_entry_asks_each_once(default_cluster: StubClust
     assert len(ask(default_cluster, *(node.name for node in default_cluster.nodes)).nodes) == 2
 
 
-def test_many_nodes_are_one_report(start_cluster: Start, ask: Ask) -> None:
-    facts = ask(start_cluster("6.8_none", 5))
-    assert len(facts.nodes) == 5
-    assert {node.node_number for node in facts.nodes} == {5}
+def test_three_nodes_are_one_report(three: StubCluster, ask: Ask) -> None:
+    facts = ask(three)
+    assert len(facts.nodes) == 3
+    assert {node.node_number for node in facts.nodes} == {3}
     assert facts.host_count == 4
 
 
-def test_a_member_that_does_not_answer_is_named_and_holds_up_nobody(start_cluster: Start, ask: Ask) -> None:
-    cluster = start_cluster("default", 3)
-    cluster.nodes[2].pause()
+def test_a_member_that_does_not_answer_is_named_and_holds_up_nobody(three: StubCluster, ask: Ask) -> None:
+    three.nodes[2].pause()
     began = time.monotonic()
     try:
-        facts = ask(cluster, timeout=2)
+        facts = ask(three, timeout=2)
     finally:
-        cluster.nodes[2].resume()
+        three.nodes[2].resume()
     assert time.monotonic() - began < 6
-    assert [node.name for node in facts.nodes] == [node.name for node in cluster.nodes[:2]]
+    assert [node.name for node in facts.nodes] == [node.name for node in three.nodes[:2]]
     (missed,) = facts.unreachable
-    assert missed.node == cluster.nodes[2].name
+    assert missed.node == three.nodes[2].name
     assert missed.node in missed.reason
 
 
-def test_an_entry_that_is_down_does_not_matter_while_another_is_up(start_cluster: Start, ask: Ask) -> None:
-    cluster = start_cluster("default", 2)
-    facts = ask(cluster, "nobody@localhost", cluster.nodes[1].name)
+def test_an_entry_that_is_down_does_not_matter_while_another_is_up(default_cluster: StubCluster, ask: Ask) -> None:
+    facts = ask(default_cluster, "nobody@localhost", default_cluster.nodes[1].name)
     assert len(facts.nodes) == 2
     assert [node.node for node in facts.unreachable] == ["nobody@localhost"]
 
 
-def test_a_member_where_mongooseim_is_stopped_is_missed(start_cluster: Start, ask: Ask) -> None:
-    cluster = start_cluster("default", 2)
-    cluster.nodes[1].eval("stub:stop_mongooseim()")
-    facts = ask(cluster)
-    assert [node.name for node in facts.nodes] == [cluster.entry]
-    assert [(node.node, "not running" in node.reason) for node in facts.unreachable] == [(cluster.nodes[1].name, True)]
+def test_a_member_where_mongooseim_is_stopped_is_missed(three: StubCluster, ask: Ask) -> None:
+    stopped = three.nodes[1]
+    stopped.eval("stub:stop_mongooseim()")
+    try:
+        facts = ask(three)
+    finally:
+        stopped.eval("stub:start_mongooseim()")
+    assert [node.name for node in facts.nodes] == [three.entry, three.nodes[2].name]
+    assert [(node.node, "not running" in node.reason) for node in facts.unreachable] == [(stopped.name, True)]
 
 
 def test_no_node_at_all_gives_every_reason(default_cluster: StubCluster, ask: Ask) -> None:
@@ -78,18 +87,17 @@ def test_no_node_at_all_gives_every_reason(default_cluster: StubCluster, ask: As
     assert len(str(caught.value).splitlines()) == 2
 
 
-def test_a_restarted_node_is_a_new_incarnation(start_cluster: Start, ask: Ask) -> None:
-    cluster = start_cluster("default", 2)
-    before = ask(cluster).stanzas.keys()
-    cluster.nodes[1].restart()
-    cluster.join()
-    after = ask(cluster).stanzas.keys()
+def test_a_restarted_node_is_a_new_incarnation(three: StubCluster, ask: Ask) -> None:
+    before = ask(three).stanzas.keys()
+    three.nodes[1].restart()
+    three.join()
+    after = ask(three).stanzas.keys()
     assert {incarnation.node for incarnation in before} == {incarnation.node for incarnation in after}
-    assert len(before & after) == 1
+    assert len(before & after) == 2
 
 
-def test_counters_that_start_again_with_the_application_count_whole(start_cluster: Start, ask: Ask) -> None:
-    cluster = start_cluster("6.8_prometheus", 1)
+def test_counters_that_start_again_with_the_application_count_whole(node_of: NodeOf, ask: Ask) -> None:
+    cluster = node_of("6.8_prometheus")
     before = ask(cluster).stanzas
     cluster.nodes[0].eval("stub:stop_mongooseim(), stub:start_mongooseim(), stub:advance(xmppMessageSent, 130)")
     after = ask(cluster).stanzas
@@ -104,12 +112,10 @@ def test_a_component_that_two_nodes_serve_counts_once_on_each(default_cluster: S
     assert [node.components for node in ask(default_cluster).nodes] == [2, 1]
 
 
-def test_there_are_as_many_pools_of_a_type_as_the_node_with_the_most_has(start_cluster: Start, ask: Ask) -> None:
-    cluster = start_cluster("6.8_none", 2)
-    cluster.nodes[1].eval(
-        "stub:set({config, outgoing_pools}, [#{type => T} || T <- [http, http, http, redis, cassandra]])"
-    )
-    assert ask(cluster).outgoing_pools == ("cassandra", "http", "http", "http", "ldap", "rdbms", "redis")
+def test_there_are_as_many_pools_of_a_type_as_the_node_with_the_most_has(three: StubCluster, ask: Ask) -> None:
+    pools = "[#{type => T} || T <- [http, http, http, redis, cassandra]]"
+    with changed(three.nodes[1], "{config, outgoing_pools}", pools):
+        assert ask(three).outgoing_pools == ("cassandra", "http", "http", "http", "ldap", "rdbms", "redis")
 
 
 async def test_another_bridge_is_counted_and_our_own_service_is_not(default_cluster: StubCluster) -> None:
@@ -121,11 +127,10 @@ async def test_another_bridge_is_counted_and_our_own_service_is_not(default_clus
         assert (await collect(node, entries, timeout=10, own_name=name)).other_bridges == 0
 
 
-def test_modules_that_differ_between_nodes_are_united_per_host_type(start_cluster: Start, ask: Ask) -> None:
-    cluster = start_cluster("6.8_none", 2)
-    alone = ask(cluster)
-    cluster.nodes[1].eval('stub:set(modules, [{[<<"trial users">>], #{mod_time => #{}}} | stub:get(modules)])')
-    united = ask(cluster)
+def test_modules_that_differ_between_nodes_are_united_per_host_type(three: StubCluster, ask: Ask) -> None:
+    alone = ask(three)
+    with changed(three.nodes[1], "modules", '[{[<<"trial users">>], #{mod_time => #{}}} | stub:get(modules)]'):
+        united = ask(three)
     extra = {module.name for group in united.modules for module in group.modules} - {
         module.name for group in alone.modules for module in group.modules
     }

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bridge.erlang import Node, NodeName
+from bridge.mongooseim.collect import collect
 from bridge.mongooseim.own_report import CUSTOM_NAME, ask_own_report
 from bridge.secret import Secret
 from erlang_stubs.beam import eventually
 from erlang_stubs.cluster import COOKIE, CUSTOM_MARKER, SECRET_MARKER
+from tests.erlang.proxy import TO_NODE, Proxy
 from tests.support.recorder import recording
 
 if TYPE_CHECKING:
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from erlang_stubs.cluster import StubCluster
 
 Ask = "Callable[..., ClusterFacts]"
-Start = "Callable[..., StubCluster]"
+NodeOf = "Callable[[str], StubCluster]"
 
 REASON = '{error, {invalid_password, "s3cr3t-of-a-module"}}'
 FOR_EVER = "receive never -> ok end"
@@ -58,14 +60,14 @@ def patch(node: Beam, directory: Path, body: str) -> None:
             f"link(A), exit(A, {REASON}), 7",
             (),
         ),
-        (f'io:format("~p", [{REASON}]), 7', ()),
+        (f'io:format("~p~n", [{REASON}]), 7', ()),
         (f"catch maps:get(s3cr3t, {REASON})", ("domain_count: error case_clause",)),
     ],
 )
 def test_a_reason_never_leaves_the_node_whatever_a_function_does(
-    start_cluster: Start, ask: Ask, tmp_path: Path, body: str, notes: tuple[str, ...]
+    node_of: NodeOf, ask: Ask, tmp_path: Path, body: str, notes: tuple[str, ...]
 ) -> None:
-    cluster = start_cluster("6.8_prometheus", 1)
+    cluster = node_of("6.8_prometheus")
     patch(cluster.nodes[0], tmp_path, body)
     with recording(distribution_port(cluster)) as recorder:
         facts = ask(cluster, f"{cluster.entry}:{recorder.port}")
@@ -78,8 +80,8 @@ def test_a_reason_never_leaves_the_node_whatever_a_function_does(
 
 
 @pytest.mark.parametrize("scenario", ["default", "hostile", "6.1", "6.3"])
-def test_a_custom_name_never_leaves_the_node(start_cluster: Start, ask: Ask, scenario: str) -> None:
-    cluster = start_cluster(scenario, 1)
+def test_a_custom_name_never_leaves_the_node(node_of: NodeOf, ask: Ask, scenario: str) -> None:
+    cluster = node_of(scenario)
     entry = NodeName.parse(cluster.entry)
 
     async def own_report(port: int) -> None:
@@ -99,11 +101,28 @@ def test_a_custom_name_never_leaves_the_node(start_cluster: Start, ask: Ask, sce
     assert SECRET_MARKER.encode() not in recorder.received
 
 
+async def test_a_connection_that_is_slow_to_make_leaves_the_probes_less_time(node_of: NodeOf, tmp_path: Path) -> None:
+    """Else a fact that hangs would cost the whole node there."""
+    cluster = node_of("6.8_prometheus")
+    patch(cluster.nodes[0], tmp_path, FOR_EVER)
+
+    async def wait(*_: object) -> None:
+        await asyncio.sleep(1.5)
+
+    async with (
+        Proxy(distribution_port(cluster), TO_NODE, 0, wait) as slow,
+        Node(None, Secret(COOKIE), epmd_port=cluster.epmd_port) as node,
+    ):
+        facts = await collect(node, [NodeName.parse(f"{cluster.entry}:{slow.port}")], timeout=3)
+    assert facts.notes == ("domain_count: exit timeout",)
+    assert facts.host_count == 4
+
+
 @pytest.mark.parametrize("trapping", ["", "process_flag(trap_exit, true), "])
 def test_a_fact_that_hangs_costs_only_itself_within_the_time_that_is_set(
-    start_cluster: Start, ask: Ask, tmp_path: Path, trapping: str
+    node_of: NodeOf, ask: Ask, tmp_path: Path, trapping: str
 ) -> None:
-    cluster = start_cluster("6.8_prometheus", 1)
+    cluster = node_of("6.8_prometheus")
     node = cluster.nodes[0]
     ask(cluster)
     before = int(node.eval("erlang:system_info(process_count)"))

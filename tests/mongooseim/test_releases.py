@@ -11,12 +11,13 @@ import pytest
 
 from bridge.mongooseim.errors import NoNodeAnswered
 from bridge.mongooseim.facts import Module, TlsOption
+from tests.mongooseim.conftest import changed
 
 if TYPE_CHECKING:
     from bridge.mongooseim.facts import ClusterFacts
 
 Ask = "Callable[..., ClusterFacts]"
-Start = "Callable[..., StubCluster]"
+NodeOf = "Callable[[str], StubCluster]"
 
 OLD_HANDLERS = ("mod_bosh", "mod_websockets", "mongoose_admin_api", "mongoose_client_api", "mongoose_graphql_handler")
 COUNTS = {
@@ -45,9 +46,9 @@ def counts(facts: ClusterFacts) -> dict[str, int] | None:
     ],
 )
 def test_releases_before_66(
-    start_cluster: Start, ask: Ask, scenario: str, version: str, tls: tuple[TlsOption, ...], handlers: tuple[str, ...]
+    node_of: NodeOf, ask: Ask, scenario: str, version: str, tls: tuple[TlsOption, ...], handlers: tuple[str, ...]
 ) -> None:
-    facts = ask(start_cluster(scenario, 1))
+    facts = ask(node_of(scenario))
     assert facts.notes == ()
     (node,) = facts.nodes
     assert node.version == version
@@ -67,16 +68,14 @@ def test_releases_before_66(
     ("scenario", "kept"),
     [("6.8_prometheus", True), ("6.8_exometer", True), ("6.8_both", True), ("6.8_none", False)],
 )
-def test_stanza_counts_from_whatever_metrics_are_kept(
-    start_cluster: Start, ask: Ask, scenario: str, *, kept: bool
-) -> None:
-    facts = ask(start_cluster(scenario, 1))
+def test_stanza_counts_from_whatever_metrics_are_kept(node_of: NodeOf, ask: Ask, scenario: str, *, kept: bool) -> None:
+    facts = ask(node_of(scenario))
     assert facts.notes == ()
     assert counts(facts) == (COUNTS if kept else None)
 
 
-def test_metrics_that_are_configured_but_not_started_cost_one_fact(start_cluster: Start, ask: Ask) -> None:
-    facts = ask(start_cluster("6.8_metrics_not_started", 1))
+def test_metrics_that_are_configured_but_not_started_cost_one_fact(node_of: NodeOf, ask: Ask) -> None:
+    facts = ask(node_of("6.8_metrics_not_started"))
     assert facts.notes == ("stanza_counts: error badarg",)
     assert facts.stanzas == {}
     assert facts.host_count == 4
@@ -93,34 +92,31 @@ def test_metrics_that_are_configured_but_not_started_cost_one_fact(start_cluster
     ],
 )
 def test_the_cluster_id_is_used_where_it_is_kept(
-    start_cluster: Start, ask: Ask, scenario: str, cluster_id: str | None
+    node_of: NodeOf, ask: Ask, scenario: str, cluster_id: str | None
 ) -> None:
-    assert ask(start_cluster(scenario, 1)).cluster_id == cluster_id
+    assert ask(node_of(scenario)).cluster_id == cluster_id
 
 
 @pytest.mark.parametrize(("scenario", "on"), [("6.8_none", False), ("own_reporter_on", True), ("hostile", True)])
-def test_the_own_reporter_is_noticed(start_cluster: Start, ask: Ask, scenario: str, *, on: bool) -> None:
-    assert ask(start_cluster(scenario, 1)).own_reporter is on
+def test_the_own_reporter_is_noticed(node_of: NodeOf, ask: Ask, scenario: str, *, on: bool) -> None:
+    assert ask(node_of(scenario)).own_reporter is on
 
 
-def test_an_own_reporter_that_sends_to_its_makers_only_counts_nothing_twice(start_cluster: Start, ask: Ask) -> None:
-    cluster = start_cluster("own_reporter_on", 1)
-    cluster.nodes[0].eval("stub:set({config, services}, #{service_mongoose_system_metrics => #{report => true}})")
-    assert ask(cluster).own_reporter is False
+def test_an_own_reporter_that_sends_to_its_makers_only_counts_nothing_twice(node_of: NodeOf, ask: Ask) -> None:
+    cluster = node_of("6.8_none")
+    with changed(cluster.nodes[0], "{config, services}", "#{service_mongoose_system_metrics => #{report => true}}"):
+        assert ask(cluster).own_reporter is False
 
 
-@pytest.mark.parametrize("own_stop", [True, False])
-def test_a_stopped_application_is_reported_as_such(start_cluster: Start, ask: Ask, *, own_stop: bool) -> None:
-    cluster = start_cluster("6.8_none" if own_stop else "app_stopped", 1)
-    if own_stop:
-        cluster.nodes[0].eval("stub:stop_mongooseim()")
+def test_a_stopped_application_is_reported_as_such(node_of: NodeOf, ask: Ask) -> None:
+    cluster = node_of("app_stopped")
     with pytest.raises(NoNodeAnswered, match="MongooseIM is not running on it; it may be starting") as caught:
         ask(cluster)
     assert [node.node for node in caught.value.nodes] == [cluster.entry]
 
 
-def test_custom_names_and_values_are_counted_or_called_custom(start_cluster: Start, ask: Ask) -> None:
-    facts = ask(start_cluster("hostile", 1))
+def test_custom_names_and_values_are_counted_or_called_custom(node_of: NodeOf, ask: Ask) -> None:
+    facts = ask(node_of("hostile"))
     modules = {module for group in facts.modules for module in group.modules}
     assert Module("mod_roster", backend="custom") in modules
     assert Module("mod_vcard", backend="custom") in modules
@@ -135,8 +131,8 @@ def test_custom_names_and_values_are_counted_or_called_custom(start_cluster: Sta
     assert (node.version, node.config_type) == ("6.8.0", "unknown_config_type")
 
 
-def test_many_host_types_with_the_same_modules_are_one_entry(start_cluster: Start, ask: Ask) -> None:
-    facts = ask(start_cluster("large", 1))
+def test_many_host_types_with_the_same_modules_are_one_entry(node_of: NodeOf, ask: Ask) -> None:
+    facts = ask(node_of("large"))
     assert facts.host_count == 304
     assert facts.domain_count == 20_000
     assert sum(group.host_types for group in facts.modules) == 304
@@ -154,11 +150,11 @@ def test_many_host_types_with_the_same_modules_are_one_entry(start_cluster: Star
     ],
 )
 def test_a_missing_option_costs_its_own_facts_only(
-    start_cluster: Start, ask: Ask, key: str, failed: tuple[str, ...]
+    node_of: NodeOf, ask: Ask, key: str, failed: tuple[str, ...]
 ) -> None:
-    cluster = start_cluster("6.8_prometheus", 1)
-    cluster.nodes[0].eval(f"stub:unset({{config, {key}}})")
-    facts = ask(cluster)
+    cluster = node_of("6.8_prometheus")
+    with changed(cluster.nodes[0], f"{{config, {key}}}", None):
+        facts = ask(cluster)
     assert facts.notes == failed
     assert facts.domain_count == 5
     assert facts.nodes[0].version == "6.8.0"

@@ -1,6 +1,7 @@
 """Whatever a node answers, only known words and numbers come out."""
 
 import json
+import os
 import re
 from itertools import chain
 
@@ -19,6 +20,8 @@ from bridge.report.events import EVENTS, SHORT_NAMES, events
 from bridge.state.totals import stanza_counts
 
 MARKER = "s3cr3t"
+EXAMPLES = int(os.environ.get("EXAMPLES", "150"))
+"""Of whole answers; `make fuzz` takes many."""
 NODE = (Atom("node"), (Atom("ok"), (Atom("mongooseim@localhost"), [])))
 
 WORDS = frozenset(chain.from_iterable(wall.WORDS.values())) | frozenset(STANZA_TYPES) | {"custom", "enabled"}
@@ -131,7 +134,7 @@ def check(reply: Term) -> None:
     assert facts.cluster_id is None or re.fullmatch(r"[0-9a-f-]{36}", facts.cluster_id)
 
 
-@settings(max_examples=600)
+@settings(max_examples=EXAMPLES)
 @given(replies)
 def test_only_known_words_and_numbers_come_out(reply: Term) -> None:
     check(reply)
@@ -142,6 +145,7 @@ def test_an_answer_of_any_other_shape_is_refused_without_repeating_it(reply: Ter
     check(reply)
 
 
+@settings(max_examples=EXAMPLES // 4)
 @given(st.lists(replies, min_size=2, max_size=3))
 def test_merging_nodes_opens_no_hole(given_replies: list[Term]) -> None:
     answers = []
@@ -207,6 +211,14 @@ def test_only_a_random_id_that_a_database_keeps_is_used(cluster_id: str, pools: 
     pool_types = ok("outgoing_pools", [Atom(pool) for pool in pools])
     reply = [NODE, version("6.3.0"), pool_types, ok("cluster_id", cluster_id.encode())]
     assert merge([read(reply)]).cluster_id == (cluster_id if kept else None)
+
+
+def test_a_member_s_name_that_would_break_a_terminal_is_escaped_and_costs_nobody_else() -> None:
+    members = [Atom("mongooseim2@localhost"), Atom("a\x1b]0;x\x07@h"), Atom("b\n@h")]
+    answer = read([(Atom("node"), (Atom("ok"), (Atom("mongooseim@localhost"), members))), version("6.8.0")])
+    assert answer.members[0] == "mongooseim2@localhost"
+    assert all(name.isprintable() for name in answer.members)
+    assert answer.node_number == 4
 
 
 @pytest.mark.parametrize("probe", [probe for probe in PROBES if probe not in {"node", "version"}])

@@ -30,6 +30,7 @@ ANSWER = NodeAnswer(
     uptime_seconds=3661,
     config_type="toml",
     components=0,
+    node_number=1,
     host_count=2,
     domain_count=3,
     modules=Modules({1: frozenset({ROSTER, MUC, PING}), 2: frozenset({ROSTER})}, frozenset({7})),

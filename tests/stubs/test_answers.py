@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from erlang_stubs.cluster import SECRET_MARKER, StubCluster
+from erlang_stubs.build import HERE
+from erlang_stubs.cluster import SECRET_MARKER, scenarios
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from erlang_stubs.cluster import StubCluster
 
+PER_HOST = ("auth", "s2s", "modules")
 HOLDS_ON_A_REAL_NODE = {
     "hosts are binaries": """
         lists:all(fun erlang:is_binary/1, mongoose_config:get_opt(hosts) ++ mongoose_config:get_opt(host_types))""",
@@ -97,22 +99,16 @@ HOLDS_ON_A_REAL_NODE = {
     "a module without metrics does not export them": """
         {module, mod_ping} = code:ensure_loaded(mod_ping), not erlang:function_exported(mod_ping, config_metrics, 1)""",
     "an exported function is not seen before its module is loaded": """
+        code:purge(mod_auth_token), code:delete(mod_auth_token),
         Before = erlang:function_exported(mod_auth_token, config_metrics, 1),
         _ = mod_auth_token:module_info(attributes),
         {Before, erlang:function_exported(mod_auth_token, config_metrics, 1)} =:= {false, true}""",
 }
 
 
-@pytest.fixture(scope="module")
-def unshared() -> Iterator[StubCluster]:
-    """Nodes that nobody has loaded modules in yet."""
-    with StubCluster(size=2) as cluster:
-        yield cluster
-
-
 @pytest.mark.parametrize("expression", HOLDS_ON_A_REAL_NODE.values(), ids=HOLDS_ON_A_REAL_NODE)
-def test_holds_as_on_a_real_node(unshared: StubCluster, expression: str) -> None:
-    assert unshared.nodes[0].eval(expression) == "true"
+def test_holds_as_on_a_real_node(default_cluster: StubCluster, expression: str) -> None:
+    assert default_cluster.nodes[0].eval(expression) == "true"
 
 
 def test_nodes_of_one_cluster_differ_where_real_ones_do(default_cluster: StubCluster) -> None:
@@ -127,10 +123,12 @@ def test_nodes_of_one_cluster_differ_where_real_ones_do(default_cluster: StubClu
     assert cluster_ids[0] == cluster_ids[1]
 
 
-@pytest.mark.parametrize("key", ["listen", "outgoing_pools", '{auth, <<"acme.example">>}', '{s2s, <<"acme.example">>}'])
+@pytest.mark.parametrize("key", ["listen", "outgoing_pools", *(f'{{{key}, <<"acme.example">>}}' for key in PER_HOST)])
 def test_the_configuration_holds_passwords_that_a_test_can_look_for(default_cluster: StubCluster, key: str) -> None:
     assert SECRET_MARKER in default_cluster.nodes[0].eval(f"mongoose_config:get_opt({key})")
 
 
-def test_module_options_hold_passwords_too(default_cluster: StubCluster) -> None:
-    assert SECRET_MARKER in default_cluster.nodes[0].eval('mongoose_config:get_opt({modules, <<"acme.example">>})')
+@pytest.mark.parametrize("scenario", scenarios())
+def test_every_scenario_holds_marked_passwords(default_cluster: StubCluster, scenario: str) -> None:
+    options = f'stub_config:options(stub_scenario:load("{HERE}/scenarios/{scenario}.terms", 1))'
+    assert SECRET_MARKER in default_cluster.nodes[0].eval(options)

@@ -44,11 +44,11 @@ def test_a_command_that_fails_fails_the_demo_with_its_exit_code(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     program = tmp_path / "program"
-    program.write_text(f'#!/bin/sh\n[ "$3" = report ] && exit 1\nexec {demo.PROGRAM} "$@"\n')
+    program.write_text(f'#!/bin/sh\n[ "$3" = preview ] && exit 1\nexec {demo.PROGRAM} "$@"\n')
     program.chmod(0o700)
     monkeypatch.setattr(demo, "PROGRAM", program)
     assert demo.main([str(tmp_path / "demo")]) == 1
-    assert capfd.readouterr().err == "the demo failed: report ended with exit code 1\n"
+    assert capfd.readouterr().err == "the demo failed: preview ended with exit code 1\n"
 
 
 def test_an_emulator_that_does_not_start_fails_the_demo(

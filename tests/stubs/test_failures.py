@@ -69,15 +69,6 @@ def test_what_still_answers_while_the_application_is_stopped(stopped: Beam, expr
     assert stopped.eval(expression) == answer
 
 
-def test_components_in_mnesia_are_gone_but_no_error_while_the_application_is_stopped(
-    start_cluster: Callable[..., StubCluster],
-) -> None:
-    node = start_cluster("6.2", size=1).nodes[0]
-    node.eval("stub:stop_mongooseim()")
-    assert node.eval("mongoose_component:dirty_get_all_components(all)") == "[]"
-    assert node.eval('mongoose_component:lookup_component(<<"irc.acme.example">>, node())') == "[]"
-
-
 def test_a_metrics_library_that_does_not_run_is_a_badarg(start_cluster: Callable[..., StubCluster]) -> None:
     node = start_cluster("6.8_metrics_not_started", size=1).nodes[0]
     assert node.eval("lists:sort(maps:keys(mongoose_config:get_opt(instrumentation)))") == (

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from erlang_stubs.beam import Beam
     from erlang_stubs.cluster import StubCluster
 
@@ -103,28 +101,3 @@ def test_increments_are_differences_to_the_previous_report_and_go_below_zero(nod
 
 def test_no_stanza_counts_without_a_metrics_library(node: Beam) -> None:
     assert params(node, "xmpp_stanza_count", "mongoose_system_metrics_collector:collect([], none)") == "[]"
-
-
-@pytest.mark.parametrize(
-    ("scenario", "arguments"),
-    [("6.1", "[]"), ("6.2", "[]"), ("6.3", "[]"), ("6.5", "[], true"), ("6.8_both", "[], exometer")],
-)
-def test_each_release_counts_stanzas_under_its_own_names(
-    start_cluster: Callable[..., StubCluster], scenario: str, arguments: str
-) -> None:
-    node = start_cluster(scenario, size=1).nodes[0]
-    collect = f"mongoose_system_metrics_collector:collect({arguments})"
-    totals = node.eval(f"[N || #{{name := xmpp_stanza_count, params := #{{total := N}}}} <- {collect}]")
-    assert totals == "[120,95,260,130,75,48]"
-
-
-def test_older_releases_report_their_handlers_and_tls_modules(start_cluster: Callable[..., StubCluster]) -> None:
-    node = start_cluster("6.1", size=1).nodes[0]
-    collect = "mongoose_system_metrics_collector:collect([])"
-    assert params(node, "http_api", collect) == (
-        "[[{mod_bosh,enabled},{mod_websockets,enabled},{mongoose_admin_api,enabled},{mongoose_client_api,enabled}]]"
-    )
-    assert params(node, "tls_option", collect) == "[[{mode,tls},{module,just_tls}],[{mode,starttls},{module,fast_tls}]]"
-    assert (
-        params(node, "transport_mechanism", collect) == "[[{mod_bosh,enabled},{mod_websockets,enabled},{tcp,enabled}]]"
-    )

@@ -102,14 +102,37 @@ def test_cluster_ids_without_rdbms_are_called_ephemeral_since_6_3(node: Beam, re
     assert cluster_id.startswith('{ok,<<"ephemeral-') is (release >= "6.3")
 
 
-def test_a_look_up_in_a_stopped_6_1_cannot_be_told_from_a_missing_option() -> None:
-    with StubCluster("6.1", size=1) as cluster:
-        node = cluster.nodes[0]
-        node.eval("stub:stop_mongooseim()")
-        assert node.eval("mongoose_config:lookup_opt(listen)") == "{error,not_found}"
+def collected(release: str, what: str, event: str) -> str:
+    """What the own collector of a release gives of an event."""
+    arguments = "[]" if release < "6.4" else "[], true" if release < "6.6" else "[], exometer"
+    source = f"mongoose_system_metrics_collector:collect({arguments})"
+    return f"[{what} || #{{name := {event}, params := P}} <- {source}]"
+
+
+def test_each_release_counts_stanzas_under_its_own_names(node: Beam, release: str) -> None:
+    assert node.eval(collected(release, "maps:get(total, P)", "xmpp_stanza_count")) == "[120,95,260,130,75,48]"
+
+
+def test_older_releases_report_their_handlers_and_tls_modules(node: Beam, release: str) -> None:
+    def params(event: str) -> str:
+        return node.eval(collected(release, "maps:to_list(P)", event))
+
+    tls = "[[{mode,tls},{module,just_tls}],[{mode,starttls},{module,fast_tls}]]"
+    assert params("tls_option") == (tls if release < "6.4" else "[]")
+    if release < "6.6":
+        assert params("http_api").startswith("[[{mod_bosh,enabled},{mod_websockets,enabled},{mongoose_admin_api,")
+        assert params("transport_mechanism") == "[[{mod_bosh,enabled},{mod_websockets,enabled},{tcp,enabled}]]"
+
+
+def test_what_a_stopped_application_still_answers(node: Beam, release: str) -> None:
+    node.eval("stub:stop_mongooseim()")
+    try:
+        # in 6.1 a look-up cannot be told from a missing option
+        looked_up = node.eval("try mongoose_config:lookup_opt(listen) catch C:R -> {C, R} end")
+        assert looked_up == ("{error,not_found}" if release == "6.1" else "{error,badarg}")
         assert node.eval("catch element(1, mongoose_config:get_opt(listen))").startswith("{'EXIT',{badarg,")
-
-
-def test_a_persistent_cluster_id_is_a_plain_uuid() -> None:
-    with StubCluster("persistent_id", size=1) as cluster:
-        assert cluster.nodes[0].eval("{ok, Id} = mongoose_cluster_id:get_cached_cluster_id(), byte_size(Id)") == "36"
+        if release == "6.2":  # components are in mnesia
+            assert node.eval("mongoose_component:dirty_get_all_components(all)") == "[]"
+            assert node.eval('mongoose_component:lookup_component(<<"irc.acme.example">>, node())') == "[]"
+    finally:
+        node.eval("stub:start_mongooseim()")
