@@ -18,9 +18,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
-    from types import TracebackType
     from typing import Self
 
 START_DEADLINE: Final = 20.0
@@ -109,9 +108,7 @@ class Epmd:
         self.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
 
@@ -266,16 +263,5 @@ class Beam:
         self.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.kill()
-
-
-@contextlib.contextmanager
-def started(beams: Sequence[Beam]) -> Iterator[Sequence[Beam]]:
-    """Start nodes one after the other and kill them all at the end, whatever happens."""
-    with contextlib.ExitStack() as stack:
-        for beam in beams:
-            stack.enter_context(beam)
-        yield beams

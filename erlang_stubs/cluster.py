@@ -22,7 +22,6 @@ from erlang_stubs.build import HERE, beams
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from types import TracebackType
     from typing import Self
 
 SECRET_MARKER: Final = "s3cr3t-"  # noqa: S105 - this is what passwords in the scenarios start with
@@ -173,7 +172,5 @@ class StubCluster:
         self.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()

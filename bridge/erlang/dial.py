@@ -22,7 +22,6 @@ from bridge.erlang.errors import (
     ConnectError,
     EtfError,
     NoEpmd,
-    NotAllowed,
     PhaseTimeout,
     PortRefused,
     TlsNotExpected,
@@ -148,10 +147,8 @@ class Dial:
                 listed = epmd.read_names(await _ask(ip, self._epmd_port, epmd.names_please()))
             names = f"it lists {', '.join(listed[:8])}" if listed else "it lists no node at all"
             raise UnknownNode(self._name, names)
-        if not answer.lowest <= epmd.DISTRIBUTION_VERSION <= answer.highest:
-            raise NotAllowed(self._name, f"it speaks protocol versions up to {answer.highest}, not 6")
         self._observe(EPMD, f"{self._node.name} is registered at {where}")
-        return answer.port
+        return answer
 
     async def _open(self, ip: str, port: int) -> socket.socket:
         family = socket.AF_INET6 if ":" in ip else socket.AF_INET

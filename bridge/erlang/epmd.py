@@ -7,25 +7,14 @@ from __future__ import annotations
 
 import os
 import re
-from struct import Struct, error
-from typing import Final, NamedTuple
+from typing import Final
 
 from bridge.erlang.errors import EtfError
 
 DEFAULT_PORT: Final = 4369
-DISTRIBUTION_VERSION: Final = 6
 _NAMES_REQ, _PORT_PLEASE2_REQ, _PORT2_RESP = 110, 122, 119
 
-_PORT2: Final = Struct(">HBBHH")
 _LISTED: Final = re.compile(r"name (\S{1,255}) at port \d")
-
-
-class NodePort(NamedTuple):
-    """What EPMD knows of a node: its port and the range of protocol versions it speaks."""
-
-    port: int
-    highest: int
-    lowest: int
 
 
 def epmd_port() -> int:
@@ -39,8 +28,8 @@ def port_please(name: str) -> bytes:
     return _request(bytes([_PORT_PLEASE2_REQ]) + name.encode())
 
 
-def read_port(answer: bytes) -> NodePort | None:
-    """PORT2_RESP, whole (EPMD closes after it); None where EPMD knows no such node.
+def read_port(answer: bytes) -> int | None:
+    """PORT2_RESP, whole (EPMD closes after it): the node's port; None where EPMD knows no such node.
 
     Raises:
         EtfError: not an answer of EPMD.
@@ -49,11 +38,9 @@ def read_port(answer: bytes) -> NodePort | None:
         raise EtfError("that is not an answer of EPMD")
     if answer[1] != 0:
         return None
-    try:
-        port, _type, _protocol, highest, lowest = _PORT2.unpack_from(answer, 2)
-    except error as short:
-        raise EtfError("EPMD's answer is cut short") from short
-    return NodePort(port, highest, lowest)
+    if len(answer) < 4:
+        raise EtfError("EPMD's answer is cut short")
+    return int.from_bytes(answer[2:4], "big")
 
 
 def names_please() -> bytes:

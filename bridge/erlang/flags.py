@@ -49,11 +49,8 @@ OURS: Final = MANDATORY_26 | DIST_MONITOR | DIST_MONITOR_NAME | SEND_SENDER | EX
 """Neither FRAGMENTS nor DIST_HDR_ATOM_CACHE: with either, every message would need a distribution header."""
 
 
-def complete(flags: int) -> int:
-    """The flags that a peer means: MANDATORY_25_DIGEST stands for the whole set of OTP 25."""
-    return flags | MANDATORY_25 if flags & MANDATORY_25_DIGEST else flags
-
-
 def missing(flags: int) -> int:
     """What a peer's flags lack of what the bridge cannot do without."""
-    return (MANDATORY_25 | SPAWN | DIST_MONITOR) & ~complete(flags)
+    if flags & MANDATORY_25_DIGEST:  # it stands for the whole set of OTP 25
+        flags |= MANDATORY_25
+    return (MANDATORY_25 | SPAWN | DIST_MONITOR) & ~flags

@@ -46,7 +46,6 @@ class Agreed(NamedTuple):
     own_name: str
     own_creation: int
     peer_name: str
-    peer_creation: int
 
 
 class Expects(Enum):
@@ -55,7 +54,6 @@ class Expects(Enum):
     STATUS = "status"
     CHALLENGE = "challenge"
     DIGEST = "digest"
-    NOTHING = "end"
 
 
 def digest(cookie: Secret, challenge: int) -> bytes:
@@ -101,12 +99,10 @@ class Handshake:
         self._cookie = cookie
         self._challenge = challenge
         self._take_over = take_over
-        self._peer_creation = 0
         self._transitions: dict[Expects, tuple[Callable[[bytes], bytes | None], Expects]] = {
             Expects.STATUS: (self._status, Expects.CHALLENGE),
             Expects.CHALLENGE: (self._challenged, Expects.DIGEST),
-            Expects.DIGEST: (self._acknowledged, Expects.NOTHING),
-            Expects.NOTHING: (self._too_much, Expects.NOTHING),
+            Expects.DIGEST: (self._acknowledged, Expects.DIGEST),
         }
         """How each frame is read, and what is expected after it."""
 
@@ -159,7 +155,7 @@ class Handshake:
         raise NotAllowed(self.peer, f"status {status[:32].decode('latin-1')}")
 
     def _challenged(self, frame: bytes) -> bytes:
-        tag, theirs, challenge, creation, size = _CHALLENGE.unpack_from(frame)
+        tag, theirs, challenge, _, size = _CHALLENGE.unpack_from(frame)
         name = frame[_CHALLENGE.size : _CHALLENGE.size + size].decode()
         if tag != ord("N") or len(name.encode()) != size:
             raise ProtocolViolation(self.peer, "no challenge message")
@@ -167,13 +163,9 @@ class Handshake:
             raise WrongNode(self.peer, f"it calls itself {name}")
         if lacking := flags.missing(theirs):
             raise NotAllowed(self.peer, f"it lacks the protocol flags {lacking:#x}; OTP 24 is the oldest supported")
-        self._peer_creation = creation
         return _REPLY.pack(ord("r"), self._challenge, digest(self._cookie, challenge))
 
     def _acknowledged(self, frame: bytes) -> None:
         if frame[:1] != b"a" or not _same(frame[1:], digest(self._cookie, self._challenge)):
             raise BadCookie(self.peer, "its own digest is wrong")
-        self.agreed = Agreed(self._own, self._creation, self.peer, self._peer_creation)
-
-    def _too_much(self, _: bytes) -> None:
-        raise ProtocolViolation(self.peer, "it goes on after the handshake")
+        self.agreed = Agreed(self._own, self._creation, self.peer)

@@ -20,7 +20,7 @@ PEER = Pid(Atom("a@h"), 1, 2, 3)
 OWN = Pid(Atom("b@h"), 1, 0, 9)
 RUNNER = Pid(Atom("a@h"), 88, 0, 3)
 REFERENCE = Reference(Atom("a@h"), (1, 2, 3), 3)
-AGREED = Agreed("b@h", 9, "a@h", 3)
+AGREED = Agreed("b@h", 9, "a@h")
 
 
 def table() -> tuple[Calls, Call, list[bytes], Reference]:

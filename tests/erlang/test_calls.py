@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.erlang import Atom, CallTimeout, EtfError, NodeDown, Pid, RemoteError
+from bridge.erlang import Atom, CallTimeout, EtfError, Pid, RemoteError
 from bridge.erlang.dial import PHASE_TIMEOUT
 from erlang_stubs.beam import eventually
 from tests.erlang.conftest import COOKIE, LONG, SLEEPERS, sleepers
@@ -77,16 +77,6 @@ async def test_a_call_that_takes_too_long_is_given_up_here_and_killed_there(net,
             await node.call(beam.name, "timer", "sleep", [Atom("infinity")], timeout=0.3)
         await asyncio.to_thread(eventually, "the process is gone", lambda: sleepers(beam) == "0")
         assert await node.call(beam.name, "erlang", "node", [], timeout=LONG) == beam.name
-
-
-async def test_a_call_that_is_cancelled_is_killed_there(net, beam):
-    async with net.node() as node:
-        call = asyncio.ensure_future(node.call(beam.name, "timer", "sleep", [Atom("infinity")], timeout=LONG))
-        await asyncio.to_thread(eventually, "the process runs", lambda: sleepers(beam) == "1")
-        call.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await call
-        await asyncio.to_thread(eventually, "the process is gone", lambda: sleepers(beam) == "0")
 
 
 async def test_calls_that_are_given_up_before_their_process_is_known_are_killed_all_the_same(net, beam):
@@ -164,16 +154,6 @@ print([line for line in open("/proc/self/status") if line.startswith("VmHWM")][0
     done = subprocess.run([sys.executable, "-c", program], input=COOKIE, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-500:]
     assert int(done.stdout) < 100_000  # kB
-
-
-async def test_closing_the_node_fails_the_calls_in_flight(net, beam):
-    node = net.node()
-    call = asyncio.ensure_future(node.call(beam.name, "timer", "sleep", [Atom("infinity")], timeout=LONG))
-    await asyncio.to_thread(eventually, "the process runs", lambda: sleepers(beam) == "1")
-    await node.close()
-    with pytest.raises(NodeDown):
-        await call
-    assert len(asyncio.all_tasks()) == 1
 
 
 COUNTS = (

@@ -37,6 +37,8 @@ MESSAGES = [
     ),
     REQUEST,
     control.write_with((Atom("io_request"), PEER, 1, 2), control.SEND, Atom(""), OWN),
+    control.write(99, 1),
+    control.write_with(1, 98),
     control.write(control.UNLINK_ID, 1, PEER, OWN),
 ]
 

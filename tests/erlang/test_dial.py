@@ -69,7 +69,6 @@ async def test_an_epmd_entry_that_leads_nowhere_is_told(net25):
         (b"HTTP/1.1 400 Bad Request\r\n\r\n", NoEpmd),
         (b"w\x00\x12", NoEpmd),
         (b"w\x01", UnknownNode),
-        (b"w\x00\x12\x34M\x00\x00\x05\x00\x05\x00\x01a\x00\x00", NotAllowed),  # protocol version 5 only
     ],
 )
 async def test_what_epmd_may_answer(net25, answer, kind):

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from bridge.erlang import Atom
+from bridge.erlang import Atom, NodeDown
 from bridge.erlang import node as node_module
 from bridge.erlang.errors import ConnectError, NameTaken
 from erlang_stubs.beam import eventually
@@ -212,5 +212,7 @@ async def test_processes_that_run_for_us_end_when_we_close(net, beam):
     for call in calls[:10]:
         call.cancel()
     await node.close()
-    await asyncio.gather(*calls, return_exceptions=True)
+    failures = await asyncio.gather(*calls, return_exceptions=True)
+    assert len(asyncio.all_tasks()) == 1
+    assert [type(failure) for failure in failures] == [asyncio.CancelledError] * 10 + [NodeDown] * 10
     await asyncio.to_thread(eventually, "none is left", lambda: sleepers(beam) == "0")

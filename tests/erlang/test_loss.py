@@ -6,10 +6,11 @@ import asyncio
 import contextlib
 import socket
 import tracemalloc
+from typing import TYPE_CHECKING
 
 import pytest
 
-from bridge.erlang import Atom, CallTimeout, Node, NodeDown, Pid, control, retryable
+from bridge.erlang import Atom, CallTimeout, Node, NodeDown, retryable
 from bridge.erlang.connection import HIGH_WATER
 from bridge.erlang.errors import (
     NameTaken,
@@ -21,37 +22,48 @@ from erlang_stubs.beam import eventually
 from tests.erlang.conftest import LONG, until
 from tests.erlang.servers import Acceptor, saying, serving, shake
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
-async def test_a_node_that_is_killed_in_a_call_fails_it_at_once_and_the_next_call_connects_again(net):
-    with net.beam("killed@localhost") as beam:
-        async with net.node() as node:
-            call = asyncio.ensure_future(node.call(beam.name, "timer", "sleep", [Atom("infinity")], timeout=LONG))
-            await asyncio.to_thread(eventually, "it is connected", lambda: beam.eval("nodes(hidden)") != "[]")
-            await asyncio.to_thread(beam.kill)
-            with pytest.raises(NodeDown) as failure:
-                await call
-            assert retryable(failure.value)
-            with pytest.raises((UnknownNode, PortRefused)):
-                await node.call(beam.name, "erlang", "node", [], timeout=LONG)
-            assert node.connected() == []
-            await asyncio.to_thread(beam.start)
-            assert await node.call(beam.name, "erlang", "node", [], timeout=LONG) == beam.name
+    from erlang_stubs.beam import Beam
+    from tests.erlang.conftest import Net
 
 
-async def test_a_node_that_is_stopped_in_a_call_is_given_up_with_the_call_and_goes_on_afterwards(net):
-    with net.beam("paused@localhost") as beam:
-        async with net.node() as node:
-            assert await node.call(beam.name, "erlang", "node", [], timeout=LONG) == beam.name
-            beam.pause()
+@pytest.fixture(scope="module")
+def failing(net: Net) -> Iterator[Beam]:
+    """A node to be stopped and killed; it runs again afterwards."""
+    with net.beam("failing@localhost") as beam:
+        yield beam
 
-            async def calls() -> None:
-                for _ in range(100):  # the first ones may be answered before it stops
-                    await node.call(beam.name, "erlang", "node", [], timeout=0.5)
 
-            with pytest.raises(CallTimeout):
-                await calls()
-            beam.resume()
-            assert await node.call(beam.name, "erlang", "node", [], timeout=LONG) == beam.name
+async def test_a_node_that_is_killed_in_a_call_fails_it_at_once_and_the_next_call_connects_again(net, failing):
+    async with net.node() as node:
+        call = asyncio.ensure_future(node.call(failing.name, "timer", "sleep", [Atom("infinity")], timeout=LONG))
+        await asyncio.to_thread(eventually, "it is connected", lambda: failing.eval("nodes(hidden)") != "[]")
+        await asyncio.to_thread(failing.kill)
+        with pytest.raises(NodeDown) as failure:
+            await call
+        assert retryable(failure.value)
+        with pytest.raises((UnknownNode, PortRefused)):
+            await node.call(failing.name, "erlang", "node", [], timeout=LONG)
+        assert node.connected() == []
+        await asyncio.to_thread(failing.start)
+        assert await node.call(failing.name, "erlang", "node", [], timeout=LONG) == failing.name
+
+
+async def test_a_node_that_is_stopped_in_a_call_is_given_up_with_the_call_and_goes_on_afterwards(net, failing):
+    async with net.node() as node:
+        assert await node.call(failing.name, "erlang", "node", [], timeout=LONG) == failing.name
+        failing.pause()
+
+        async def calls() -> None:
+            for _ in range(100):  # the first ones may be answered before it stops
+                await node.call(failing.name, "erlang", "node", [], timeout=0.5)
+
+        with pytest.raises(CallTimeout):
+            await calls()
+        failing.resume()
+        assert await node.call(failing.name, "erlang", "node", [], timeout=LONG) == failing.name
 
 
 async def test_by_the_net_ticktime_an_idle_node_is_kept_and_a_stopped_one_given_up(net):
@@ -184,14 +196,3 @@ async def test_whatever_a_peer_sends_costs_it_no_more_than_its_connection(caplog
             assert lost == [], "it was never up"
         assert victim.connected() == []
     assert caplog.text == ""
-
-
-async def test_operations_that_we_do_not_know_are_ignored():
-    unknown = (control.write(99, 1), control.write_with(1, 98), control.write(control.EXIT, 1, 2, 3))
-    known = control.write(control.LINK, Pid(Atom("newer@localhost"), 1, 0, 3), Pid(Atom("client@localhost"), 1, 0, 3))
-    sent = b"".join(map(frame, [*unknown, known]))
-    async with saying("newer@localhost", "x", sent) as port, Node("client@localhost", Secret("x")) as client:
-        await client.connect(f"newer@localhost:{port}", timeout=LONG)
-        with pytest.raises(CallTimeout):  # the answer to the link went out before the request did
-            await client.call("newer@localhost", "erlang", "node", [], timeout=0.3)
-        assert client.connected() == ["newer@localhost"]

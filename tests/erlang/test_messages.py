@@ -32,7 +32,7 @@ def test_requests_to_epmd():
 @pytest.mark.parametrize(
     ("answer", "found"),
     [
-        (b"w\x00\x12\x34M\x00\x00\x06\x00\x05\x00\x01a\x00\x00", epmd.NodePort(0x1234, 6, 5)),
+        (b"w\x00\x12\x34M\x00\x00\x06\x00\x05\x00\x01a\x00\x00", 0x1234),
         (b"w\x01", None),
     ],
 )

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
-from bridge.erlang import Atom, CallTimeout, NodeDown
+from bridge.erlang import CallTimeout, NodeDown
 from bridge.erlang.errors import BadCookie, NotAllowed, PhaseTimeout, SilentPort
 from tests.erlang.conftest import LONG, tasks_of_the_bridge
 from tests.erlang.proxy import TO_NODE, TO_US, Proxy, cut, delay, reset, stall
@@ -101,15 +101,3 @@ async def test_a_connection_that_is_cut_in_a_long_answer_fails_the_calls_and_the
         assert all(isinstance(result, bytes | NodeDown) for result in results)
         proxy.action = None
         assert await node.call(peer, "erlang", "node", [], timeout=LONG) == beam.name
-
-
-async def test_a_call_that_is_stalled_leaves_the_connection_to_others(path, beam):
-    """Only the answer of one call is late; the others pass it."""
-    async with Proxy(path.target) as proxy, path.net.node() as node:
-        peer = f"shared@localhost:{proxy.port}"
-        slow = asyncio.ensure_future(node.call(peer, "timer", "sleep", [Atom("infinity")], timeout=0.5))
-        for _ in range(20):
-            assert await node.call(peer, "erlang", "node", [], timeout=LONG) == beam.name
-        with pytest.raises(CallTimeout):
-            await slow
-        assert node.connected() == [beam.name]

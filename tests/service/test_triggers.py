@@ -113,6 +113,7 @@ def test_a_report_that_takes_longer_than_a_call_waits_says_that_it_has_started(
     cluster = start_cluster("default", 2)
     with running(Bridge(tmp_path / "bridge", cluster.environ, service=IDLE)) as service:
         poll("a pong", lambda: is_there(cluster.nodes[0]))
+        poll("it is connected to both", lambda: "mongooseim_bridge" in cluster.nodes[1].eval("nodes(hidden)"))
         cluster.nodes[1].pause()
         assert call(cluster.nodes[0], "report") == "{ok,started}"
         cluster.nodes[1].resume()
