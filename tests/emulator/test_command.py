@@ -13,7 +13,8 @@ import pytest
 
 from bridge.cli.emulator import command
 from bridge.emulator.faults import FaultKind
-from tests.support.emulator import PROGRAM, running_emulator
+from tests.support.bridge import PROGRAM
+from tests.support.emulator import running_emulator
 
 PARAMS = {"value": 3, "session_id": "1", "engagement_time_msec": 100}
 EVENT = {"name": "host_count", "params": PARAMS}

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-import select
-import signal
-import subprocess
-import sys
+import os
+import tempfile
 import time
 import urllib.request
 from dataclasses import dataclass
@@ -17,20 +15,20 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tests.support.forked import Forked
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-PROGRAM = Path(sys.executable).with_name("mongooseim-bridge")
 START_SECONDS = 15.0
 
 
 @dataclass(frozen=True)
 class RunningEmulator:
-    """A running `ga4-emulator`: its URL and what it recorded."""
+    """A running `ga4-emulator`: its URL, and what it recorded."""
 
     url: str
     record: Path
-    process: subprocess.Popen[bytes]
 
     @property
     def base_url(self) -> str:
@@ -71,26 +69,25 @@ def running_emulator(record: Path, *options: str) -> Iterator[RunningEmulator]:
         record: file that it writes; see `RunningEmulator.events`.
         options: further options, e.g. "--fail", "500*3", "--tls-cert", path.
     """
-    command = [PROGRAM, "ga4-emulator", "--port", "0", "--quiet", "--record", record, *options]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+    arguments = ["ga4-emulator", "--port", "0", "--quiet", "--record", str(record), *options]
+    with tempfile.TemporaryDirectory() as directory:
+        process = Forked(Path(directory), arguments, os.environ)
         try:
-            yield RunningEmulator(_url(process), record, process)
+            yield RunningEmulator(_url(process), record)
         finally:
-            process.send_signal(signal.SIGTERM)
-            try:
-                process.wait(5)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                raise
-    assert process.returncode == 0, f"the emulator ended with {process.returncode}"
+            process.terminate()
+            code = process.ended(5)
+        assert code == 0, f"the emulator ended with {code}: {process.err.read_text()}"
 
 
-def _url(process: subprocess.Popen[bytes]) -> str:
-    assert process.stdout
-    ready, _, _ = select.select([process.stdout], [], [], START_SECONDS)
-    line = process.stdout.readline().decode() if ready else ""
-    assert line.startswith("listening on "), f"the emulator did not start: {line!r}"
-    return line.removeprefix("listening on ").strip()
+def _url(process: Forked) -> str:
+    deadline = time.monotonic() + START_SECONDS
+    while not (said := process.out.read_text() if process.out.exists() else "").endswith("\n"):
+        assert time.monotonic() < deadline, f"the emulator did not start: {process.err.read_text()}"
+        time.sleep(0.01)
+    first = said.splitlines()[0]
+    assert first.startswith("listening on "), said
+    return first.removeprefix("listening on ")
 
 
 @pytest.fixture

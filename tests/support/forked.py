@@ -23,10 +23,39 @@ _FORKS.set_forkserver_preload(
         "bridge.cli.report",
         "bridge.cli.preview",
         "bridge.cli.status",
+        "bridge.cli.emulator",
         "bridge.doctor.examine",
+        "bridge.emulator.server",
         "httpx",
     ]
 )
+
+
+class Forked:
+    """A running `mongooseim-bridge ARGUMENTS…`; what it prints is in the files `out` and `err` of a directory."""
+
+    def __init__(self, directory: Path, arguments: Sequence[str], environ: Mapping[str, str]) -> None:
+        self.out, self.err = directory / "out", directory / "err"
+        self._arguments = tuple(arguments)
+        work = (self._arguments, dict(environ), str(Path.cwd()), str(self.out), str(self.err))
+        self._process = _FORKS.Process(target=_command, args=work, daemon=True)
+        self._process.start()
+
+    def ended(self, seconds: float) -> int:
+        """Wait for its end; the exit code.
+
+        Raises:
+            TimeoutError: it took longer than so many seconds, and was killed.
+        """
+        self._process.join(seconds)
+        if self._process.exitcode is None:
+            self._process.kill()
+            raise TimeoutError(f"{' '.join(self._arguments)}: still running after {seconds} s: {self.err.read_text()}")
+        return self._process.exitcode
+
+    def terminate(self) -> None:
+        """Send SIGTERM."""
+        self._process.terminate()
 
 
 def run_forked(arguments: Sequence[str], environ: Mapping[str, str], seconds: float) -> tuple[int, str, str]:
@@ -36,15 +65,8 @@ def run_forked(arguments: Sequence[str], environ: Mapping[str, str], seconds: fl
         TimeoutError: it took longer than so many seconds.
     """
     with tempfile.TemporaryDirectory() as directory:
-        out, err = Path(directory, "out"), Path(directory, "err")
-        work = (tuple(arguments), dict(environ), str(Path.cwd()), str(out), str(err))
-        process = _FORKS.Process(target=_command, args=work, daemon=True)
-        process.start()
-        process.join(seconds)
-        if process.exitcode is None:
-            process.kill()
-            raise TimeoutError(f"{' '.join(arguments)}: still running after {seconds} s: {err.read_text()}")
-        return process.exitcode, out.read_text(), err.read_text()
+        command = Forked(Path(directory), arguments, environ)
+        return command.ended(seconds), command.out.read_text(), command.err.read_text()
 
 
 def _command(arguments: Sequence[str], environ: Mapping[str, str], directory: str, out: str, err: str) -> None:
