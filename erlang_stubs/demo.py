@@ -105,7 +105,7 @@ def demo(directory: Path) -> None:
         _run(config, "ga4", "verify")
         _run(config, "ga4", "report")
     log = directory / "log" / "system_metrics_report.json"
-    _check(json.loads(log.read_text(encoding="utf-8")), first, second)
+    check(json.loads(log.read_text(encoding="utf-8")), first, second)
     _show(first, second)
     print(f"\nThe JSON log of the last report: {_shown(log)}")
 
@@ -203,7 +203,12 @@ def _arrived(record: Path) -> list[Record]:
     return [json.loads(line) for line in record.read_text(encoding="utf-8").splitlines()] if record.exists() else []
 
 
-def _check(log: Sequence[Record], first: Sequence[Record], second: Sequence[Record]) -> None:
+def check(log: Sequence[Record], first: Sequence[Record], second: Sequence[Record]) -> None:
+    """See whether what arrived at the second report is what was written, with the increments of the traffic.
+
+    Raises:
+        DemoFailed: it is not.
+    """
     refused = [event for event in (*first, *second) if not event["accepted"]]
     if refused:
         raise DemoFailed(f"GA4 would drop {len(refused)} events, the first because: {'; '.join(refused[0]['reasons'])}")

@@ -51,8 +51,7 @@ def read(data: bytes, pos: int = 0, end: int | None = None) -> Message:
     Raises:
         EtfError: not a message of the agreed form.
     """
-    if end is None:
-        end = len(data)
+    end = len(data) if end is None else end
     if data[pos : pos + 2] != b"p\x83":
         raise EtfError("a distribution frame that is not a pass-through message")
     control, pos = decode(data, pos + 2, end=end)

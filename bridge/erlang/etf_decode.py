@@ -1,9 +1,8 @@
 """Bytes to terms, by offsets and within limits.
 
 Any bytes give a term or an EtfError, in time linear in their number and in memory of at most `MEMORY_FACTOR` times
-their number (the worst are maps as keys of maps, whose canonical form is kept at each level). A number of elements is
-checked against the bytes that are left before anything is allocated for it. Where a short text or number goes too far,
-only the offset after it is: that is checked once, at the end.
+their number (the worst are maps as keys of maps). A number of elements is checked against the bytes that are left
+before anything is allocated for it. Where a short text or number goes too far, that is checked once, at the end.
 
 Source: External Term Format, ERTS User's Guide; the tags are in the order of how often nodes send them.
 """
@@ -102,13 +101,11 @@ def decode(data: bytes, pos: int = 0, limits: Limits = DEFAULT_LIMITS, end: int 
     Raises:
         EtfError: not a term, cut short, or beyond the limits.
     """
-    if end is None:
-        end = len(data)
+    end = len(data) if end is None else end
     root: list[Term] = []
     try:
         pos = _read(root, 1, data, pos, end, NESTING, [limits.elements + 1])  # one is the term itself
-    except (IndexError, ValueError, OverflowError, error) as cause:
-        # the bytes ran out, or an atom is not UTF-8
+    except (IndexError, ValueError, error) as cause:  # the bytes ran out, or an atom is not UTF-8
         raise EtfError("a term is cut short or damaged") from cause
     if pos > end:
         raise EtfError("a term is cut short")

@@ -70,7 +70,7 @@ def test_anything_that_arrives_otherwise_than_reported_fails_the_demo(loss: str)
         for kind, count in demo.TRAFFIC.items()
     ]
     arrived = [{**event, "params": {**event["params"], "session_id": "1"}, "accepted": True} for event in log]
-    demo._check(log, [], arrived)
+    demo.check(log, [], arrived)
     match loss:
         case "an event":
             arrived.pop(0)
@@ -81,4 +81,4 @@ def test_anything_that_arrives_otherwise_than_reported_fails_the_demo(loss: str)
         case "an increment":
             arrived[1]["params"]["increment"] = log[1]["params"]["increment"] = 0
     with pytest.raises(demo.DemoFailed):
-        demo._check(log, [], arrived)
+        demo.check(log, [], arrived)
