@@ -224,7 +224,7 @@ class Installation:
         sender = Sender(
             ca_file=Path(bridge.ca_file) if bridge.ca_file else None, proxy=bridge.proxy, environ=self.environ
         )
-        for one in self.destinations:
+        for one in self.targets:  # without their secrets, which Google's own APIs do not need
             sender.check(one.peer)
         if any(one.kind == "data-manager" for one in bridge.destinations):
             sender.tokens = self.google(sender)

@@ -55,6 +55,7 @@ def command(installation: Installation, ctx: click.Context, form: str) -> None:
 
 
 async def _report(installation: Installation) -> tuple[Made, Sequence[Delivered]]:
+    installation.check()
     with installation.state() as state:
         async with installation.sender() as sender:
             before = state.status(0).destinations

@@ -1,4 +1,4 @@
-"""The Analytics Data API v1beta: reports over what arrived, live and by day, and the names that can be asked for.
+"""The Analytics Data API v1beta: how many events arrived, live and by day, by what the bridge asks for.
 
 A name that is not registered fails the whole request, and what arrived before it was registered shows as "(not set)",
 as in GA4. Unlike there, every event counts at once, in every report. Source:
@@ -7,235 +7,189 @@ developers.google.com/analytics/devguides/reporting/data/v1/rest/v1beta
 
 from __future__ import annotations
 
-import re
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
-from bridge.emulator.data_request import DatedReport, RealtimeReport
-from bridge.emulator.google_json import Refusal, decode
+import msgspec
+
+from bridge.emulator.google_json import Message, Refusal, decode
+from bridge.times import MICROSECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping
 
-    from bridge.emulator.data_request import Filter, Order, Report
-    from bridge.emulator.ga_property import Definition, GaProperty
+    from bridge.emulator.ga_property import GaProperty
+    from bridge.emulator.google_json import Call
+    from bridge.emulator.record import RecordedEvent
 
 _NOT_SET: Final = "(not set)"
-_MOST_DIMENSIONS: Final = 9
 _LARGEST_LIMIT: Final = 250_000
 _WINDOW: Final = 30
 """Minutes of the live report, of a standard property."""
 _SCHEMA: Final = "https://developers.google.com/analytics/devguides/reporting/data/v1/api-schema"
-_DAYS_AGO: Final = re.compile(r"(\d{1,5})daysAgo")
-_DATES: Final = {"date": "%Y%m%d", "dateHour": "%Y%m%d%H", "dateHourMinute": "%Y%m%d%H%M"}
+
+_Int64 = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,18}$")]
+"""JSON has it as text, for numbers that JavaScript cannot hold."""
+_MinutesAgo = Annotated[int, msgspec.Meta(ge=0, lt=_WINDOW)]
 
 
-_QUOTA: Final = {
-    "tokensPerDay": {"consumed": 1, "remaining": 199_999},
-    "tokensPerHour": {"consumed": 1, "remaining": 39_999},
-    "concurrentRequests": {"remaining": 10},
-    "serverErrorsPerProjectPerHour": {"remaining": 10},
-    "potentiallyThresholdedRequestsPerHour": {"remaining": 120},
-    "tokensPerProjectPerHour": {"consumed": 1, "remaining": 13_999},
-}
-"""As if every request were the first."""
-
-
-@dataclass(frozen=True, slots=True)
-class Counted:
-    """An event that the property counts."""
-
-    at: datetime
-    """When it happened, as its sender says, or else when it arrived."""
-    received: float
-    """Seconds since 1970."""
+class _Dimension(Message):
     name: str
-    params: Mapping[str, object]
 
 
-_Dimension = Callable[[Counted], str]
-_Row = tuple[tuple[str, ...], list[float]]
+class _Metric(Message):
+    name: Literal["eventCount"]
 
 
-@dataclass(frozen=True, slots=True)
-class _Metric:
-    kind: str
-    value: Callable[[Sequence[Counted]], float]
+class _Text(Message):
+    value: str
+    match_type: Literal["EXACT"] = "EXACT"
 
 
-_METRICS: Final = {"eventCount": _Metric("TYPE_INTEGER", len)}
+class _Filter(Message):
+    field_name: str
+    string_filter: _Text
 
 
-def run_realtime_report(place: GaProperty, events: Iterable[Counted], body: bytes, now: float) -> dict[str, object]:
+class _One(Message):
+    filter: _Filter
+
+
+class _All(Message):
+    expressions: list[_One]
+
+
+class _Expression(Message):
+    filter: _Filter | None = None
+    and_group: _All | None = None
+
+
+class _MinuteRange(Message):
+    """The older end first."""
+
+    start_minutes_ago: _MinutesAgo = _WINDOW - 1
+    end_minutes_ago: _MinutesAgo = 0
+
+
+class _DateRange(Message):
+    """The last day included."""
+
+    start_date: str
+    end_date: str
+
+
+class _Report(Message, kw_only=True):
+    """What both kinds of report have."""
+
+    dimensions: Annotated[list[_Dimension], msgspec.Meta(max_length=9)]
+    metrics: Annotated[list[_Metric], msgspec.Meta(min_length=1, max_length=1)]
+    dimension_filter: _Expression = msgspec.field(default_factory=_Expression)
+    limit: _Int64 = "10000"
+    offset: _Int64 = "0"
+
+
+class _Live(_Report, kw_only=True):
+    minute_ranges: Annotated[list[_MinuteRange], msgspec.Meta(min_length=1, max_length=1)]
+
+
+class _Dated(_Report, kw_only=True):
+    date_ranges: Annotated[list[_DateRange], msgspec.Meta(min_length=1, max_length=1)]
+
+
+_Value = Callable[["RecordedEvent"], str]
+
+
+def run_realtime_report(call: Call) -> dict[str, object]:
     """`:runRealtimeReport`: the last 30 minutes; no custom definition can be asked for.
 
     Raises:
         Refusal: 400, the request breaks a rule.
     """
-    report = decode(body, RealtimeReport)
-    last = datetime.fromtimestamp(now, UTC)
-
-    def minutes_ago(event: Counted) -> int:
-        return int((last - event.at).total_seconds() // 60)
-
-    ranges = [(each.start_minutes_ago, each.end_minutes_ago) for each in report.minute_ranges] or [(_WINDOW - 1, 0)]
-    if len(ranges) > 1 or not _WINDOW > ranges[0][0] >= ranges[0][1] >= 0:
-        raise Refusal(400, f"One range of minutes is answered here, within the last {_WINDOW}.")
-    within = [event for event in events if ranges[0][1] <= minutes_ago(event) <= ranges[0][0]]
-    dimensions: dict[str, _Dimension] = {**_plain(place), "minutesAgo": lambda event: f"{minutes_ago(event):02}"}
-    table = _table(report, within, dimensions, _METRICS)
-    return {**table, "kind": "analyticsData#runRealtimeReport"}
+    report = decode(call.body, _Live)
+    (minutes,) = report.minute_ranges
+    last = datetime.fromtimestamp(call.now, UTC)
+    first, end = (last - timedelta(minutes=ago) for ago in (minutes.start_minutes_ago + 1, minutes.end_minutes_ago))
+    events = (event for event in _taken(call) if first < _time(event) <= end)
+    return {**_table(report, events, _plain(call.place)), "kind": "analyticsData#runRealtimeReport"}
 
 
-def run_report(place: GaProperty, events: Iterable[Counted], body: bytes, now: float) -> dict[str, object]:
+def run_report(call: Call) -> dict[str, object]:
     """`:runReport`: whole days of the property, whose time zone is UTC here.
 
     Raises:
         Refusal: 400, the request breaks a rule or has a name that is not registered.
     """
-    report = decode(body, DatedReport)
-    if len(report.date_ranges) != 1:
-        raise Refusal(400, "One range of dates is answered here.")
-    today = datetime.fromtimestamp(now, UTC).date()
-    first, end = _day(report.date_ranges[0].start_date, today), _day(report.date_ranges[0].end_date, today)
-    within = [event for event in events if first <= event.at.date() <= end]
-    dimensions = _plain(place) | _dates() | _custom_dimensions(place)
-    table = _table(report, within, dimensions, _METRICS | _custom_metrics(place))
+    report = decode(call.body, _Dated)
+    (days,) = report.date_ranges
+    today = datetime.fromtimestamp(call.now, UTC).date()
+    first, end = _day(days.start_date, today), _day(days.end_date, today)
+    events = (event for event in _taken(call) if first <= _time(event).date() <= end)
+    minute: dict[str, _Value] = {"dateHourMinute": lambda event: f"{_time(event):%Y%m%d%H%M}"}
+    defined = call.place.definitions["customDimensions"].items()
+    custom = {f"customEvent:{name}": _custom(name, each.created) for name, each in defined}
     zone = {"currencyCode": "USD", "timeZone": "Etc/UTC"}
+    table = _table(report, events, _plain(call.place) | minute | custom)
     return {**table, "metadata": zone, "kind": "analyticsData#runReport"}
 
 
-def metadata(place: GaProperty) -> dict[str, object]:
-    """`/metadata`: every name that `:runReport` takes."""
-    plain, custom = _plain(place) | _dates(), _custom_dimensions(place)
-    return {
-        "name": f"properties/{place.id}/metadata",
-        "dimensions": [
-            {"apiName": name, "uiName": name, "customDefinition": name in custom} for name in (*plain, *custom)
-        ],
-        "metrics": [
-            {"apiName": name, "uiName": name, "type": metric.kind, "customDefinition": name not in _METRICS}
-            for name, metric in (_METRICS | _custom_metrics(place)).items()
-        ],
-    }
+def _taken(call: Call) -> Iterator[RecordedEvent]:
+    """What arrived at the property and was taken."""
+    return (each for each in call.events if each.accepted and each.measurement_id == call.place.measurement_id)
 
 
-def _plain(place: GaProperty) -> dict[str, _Dimension]:
-    return {
-        "eventName": lambda event: event.name,
-        "platform": lambda _: "web",
-        "streamId": lambda _: place.stream,
-    }
+def _time(event: RecordedEvent) -> datetime:
+    """When it happened, as its sender says, or else when it arrived."""
+    sent = event.timestamp_micros
+    return datetime.fromisoformat(event.received) if sent is None else datetime.fromtimestamp(sent / MICROSECONDS, UTC)
 
 
-def _dates() -> dict[str, _Dimension]:
-    def dimension(form: str) -> _Dimension:
-        return lambda event: event.at.strftime(form)
-
-    return {name: dimension(form) for name, form in _DATES.items()}
+def _plain(place: GaProperty) -> dict[str, _Value]:
+    return {"eventName": lambda event: event.name or "", "streamId": lambda _: place.stream}
 
 
-def _custom_dimensions(place: GaProperty) -> dict[str, _Dimension]:
-    def dimension(parameter: str, created: float) -> _Dimension:
-        return lambda event: str(event.params.get(parameter, _NOT_SET)) if event.received >= created else _NOT_SET
+def _custom(parameter: str, created: float) -> _Value:
+    def value(event: RecordedEvent) -> str:
+        known = datetime.fromisoformat(event.received).timestamp() >= created
+        return str(event.params.get(parameter, _NOT_SET)) if known else _NOT_SET
 
-    definitions = place.of_events("customDimensions").items()
-    return {f"customEvent:{name}": dimension(name, each.created) for name, each in definitions}
-
-
-def _custom_metrics(place: GaProperty) -> dict[str, _Metric]:
-    """The sum of each parameter since it was registered; Google has its average and its count too."""
-
-    def metric(parameter: str, definition: Definition) -> _Metric:
-        def total(events: Sequence[Counted]) -> float:
-            return sum(_number(event.params.get(parameter)) for event in events if event.received >= definition.created)
-
-        return _Metric(f"TYPE_{definition.resource['measurementUnit']}", total)
-
-    return {f"customEvent:{name}": metric(name, each) for name, each in place.of_events("customMetrics").items()}
+    return value
 
 
-def _number(value: object) -> float:
-    """A parameter as a metric: a number, or a text that holds one."""
-    try:
-        return float(value) if isinstance(value, int | float | str) else 0
-    except ValueError:
-        return 0
-
-
-def _table(
-    report: Report,
-    events: Sequence[Counted],
-    dimensions: Mapping[str, _Dimension],
-    metrics: Mapping[str, _Metric],
-) -> dict[str, object]:
-    """Group, count, order and cut."""
-    filters = report.dimension_filter.filters() if report.dimension_filter else []
-    shown, counted = [each.name for each in report.dimensions], [each.name for each in report.metrics]
-    _refuse_unknown("dimension", [*shown, *(each.field_name for each in filters)], dimensions)
-    _refuse_unknown("metric", counted, metrics)
-    if not report.metrics or len(report.dimensions) > _MOST_DIMENSIONS:
-        raise Refusal(400, f"A report has at least one metric and at most {_MOST_DIMENSIONS} dimensions.")
-    groups = defaultdict[tuple[str, ...], list[Counted]](list)
-    for event in events:
-        if all(_passes(each, dimensions[each.field_name](event)) for each in filters):
-            groups[tuple(dimensions[name](event) for name in shown)].append(event)
-    rows = [(key, [metrics[name].value(group) for name in counted]) for key, group in groups.items()]
-    _sort(rows, report.order_bys, shown, counted)
-    start, limit = int(getattr(report, "offset", 0)), int(report.limit)
-    if not 0 < limit <= _LARGEST_LIMIT or start < 0:
-        raise Refusal(400, f"A limit is from 1 to {_LARGEST_LIMIT}, an offset not negative.")
+def _table(report: _Report, events: Iterable[RecordedEvent], values: Mapping[str, _Value]) -> dict[str, object]:
+    """Filter, count and cut."""
+    wanted = report.dimension_filter
+    filters = [wanted.filter] if wanted.filter else []
+    filters += [each.filter for each in wanted.and_group.expressions] if wanted.and_group else []
+    shown = [each.name for each in report.dimensions]
+    for name in (*shown, *(each.field_name for each in filters)):
+        if name not in values:
+            text = f"Field {name} is not a valid dimension. For a list of valid dimensions and metrics, see {_SCHEMA} "
+            raise Refusal(400, text)
+    start, limit = int(report.offset), int(report.limit)
+    if not 0 < limit <= _LARGEST_LIMIT:
+        raise Refusal(400, f"A limit is from 1 to {_LARGEST_LIMIT}.")
+    rows = Counter(
+        tuple(values[name](event) for name in shown)
+        for event in events
+        if all(values[each.field_name](event) == each.string_filter.value for each in filters)
+    )
     table: dict[str, object] = {
         "dimensionHeaders": [{"name": name} for name in shown],
-        "metricHeaders": [{"name": name, "type": metrics[name].kind} for name in counted],
+        "metricHeaders": [{"name": "eventCount", "type": "TYPE_INTEGER"}],
         "rows": [
-            {
-                "dimensionValues": [{"value": text} for text in key],
-                "metricValues": [{"value": f"{number:g}" if number % 1 else str(int(number))} for number in numbers],
-            }
-            for key, numbers in rows[start : start + limit]
+            {"dimensionValues": [{"value": text} for text in key], "metricValues": [{"value": str(number)}]}
+            for key, number in [*rows.items()][start : start + limit]
         ],
         "rowCount": len(rows),
     }
-    quota = {"propertyQuota": _QUOTA} if report.return_property_quota else {}
-    return {name: value for name, value in table.items() if value} | quota
-
-
-def _passes(each: Filter, value: str) -> bool:
-    allowed = [each.string_filter.value] if each.string_filter else []
-    allowed += each.in_list_filter.values if each.in_list_filter else []
-    exact = any(one and one.case_sensitive for one in (each.string_filter, each.in_list_filter))
-    return value in allowed if exact else value.lower() in map(str.lower, allowed)
-
-
-def _refuse_unknown(what: str, wanted: Iterable[str], known: Container[str]) -> None:
-    for name in wanted:
-        if name not in known:
-            text = f"Field {name} is not a valid {what}. For a list of valid dimensions and metrics, see {_SCHEMA} "
-            raise Refusal(400, text)
-
-
-def _sort(rows: list[_Row], orders: Sequence[Order], shown: Sequence[str], counted: Sequence[str]) -> None:
-    """Sort by each key in turn, the least one first: rows that are equal keep their order."""
-    for order in reversed(orders):
-        by_text = order.dimension is not None
-        name = order.dimension.dimension_name if order.dimension else order.metric.metric_name if order.metric else ""
-        names = shown if by_text else counted
-        if name not in names:
-            raise Refusal(400, "A report is ordered by what it shows.")
-        rows.sort(key=_column(0 if by_text else 1, names.index(name)), reverse=order.desc)
-
-
-def _column(part: Literal[0, 1], index: int) -> Callable[[_Row], str | float]:
-    return lambda row: row[part][index]
+    return {name: value for name, value in table.items() if value}
 
 
 def _day(text: str, today: date) -> date:
-    ago = {"today": "0daysAgo", "yesterday": "1daysAgo"}.get(text, text)
+    ago = "0" if text == "today" else text.removesuffix("daysAgo")
     try:
-        return today - timedelta(int(match[1])) if (match := _DAYS_AGO.fullmatch(ago)) else date.fromisoformat(ago)
+        return today - timedelta(int(ago)) if ago != text else date.fromisoformat(text)
     except (ValueError, OverflowError):
         raise Refusal(400, f"Invalid date: {text}.") from None

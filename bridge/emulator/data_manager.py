@@ -14,15 +14,16 @@ import msgspec
 
 from bridge.delivery.limits import PARAMS_PER_EVENT, VALUE_LENGTH
 from bridge.emulator.faults import Api
-from bridge.emulator.google_json import Refusal, decode, error_info, missing_role, violations
+from bridge.emulator.google_json import Message, Refusal, Reply, decode, error_info, missing_role, violations
 from bridge.emulator.names import EVENT, PARAM, name_problem
 from bridge.emulator.verdict import JudgedEvent, Verdict
 from bridge.times import MICROSECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from bridge.emulator.ga_property import GaProperty
+    from bridge.emulator.google_json import Call
 
 _EVENTS: Final = 2_000
 _OLDEST: Final = 72 * 3600
@@ -36,54 +37,48 @@ _TOO_OLD: Final = "PROCESSING_ERROR_REASON_EVENT_TOO_OLD"
 _Violation = tuple[str, str, str]
 
 
-class _Strict(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, rename="camel"):
-    pass
-
-
-class _Account(_Strict):
+class _Account(Message):
     account_id: str
     account_type: Literal["GOOGLE_ANALYTICS_PROPERTY"]
 
 
-class _Destination(_Strict):
+class _Destination(Message):
     operating_account: _Account
     product_destination_id: str
     login_account: _Account | None = None
 
 
-class _Parameter(_Strict):
+class _Parameter(Message):
     parameter_name: str
     value: str
 
 
-class _Location(_Strict):
-    city: str = ""
+class _Location(Message):
     subdivision_code: str = ""
     region_code: str = ""
 
 
-class _Event(_Strict):
+class _Event(Message):
     event_name: str = ""
     client_id: str = ""
     event_timestamp: str = ""
     event_source: Literal["WEB", "APP", "IN_STORE", "PHONE", "MESSAGE", "OTHER", ""] = ""
     event_location: _Location = msgspec.field(default_factory=_Location)
     conversion_value: float | None = None
-    currency: str = ""
-    additional_event_parameters: list[_Parameter] = []
+    additional_event_parameters: tuple[_Parameter, ...] = ()
 
 
 _Status = Literal["CONSENT_GRANTED", "CONSENT_DENIED"]
 
 
-class _Consent(_Strict):
+class _Consent(Message):
     ad_user_data: _Status | None = None
     ad_personalization: _Status | None = None
 
 
-class _Request(_Strict):
+class _Request(Message):
     destinations: Annotated[list[_Destination], msgspec.Meta(min_length=1, max_length=1)]
-    events: list[_Event] = []
+    events: tuple[_Event, ...] = ()
     consent: _Consent | None = None
     validate_only: bool = False
 
@@ -98,16 +93,6 @@ class _Taken:
     too_old: int
 
 
-@dataclass(frozen=True, slots=True)
-class Ingested:
-    """A request that was taken: the answer, and what is recorded of it."""
-
-    answer: Mapping[str, object]
-    measurement_id: str
-    verdict: Verdict
-    """Without events where they only were to be validated."""
-
-
 class DataManager:
     """The requests that were taken.
 
@@ -119,17 +104,17 @@ class DataManager:
         self._processing = processing
         self._taken: dict[str, _Taken] = {}
 
-    def ingest(self, properties: Mapping[str, GaProperty], body: bytes, now: float) -> Ingested:
+    def ingest(self, call: Call) -> Reply:
         """`events:ingest`.
 
         Raises:
             Refusal: 400 with every violation, 403 for a property of others; nothing is taken then.
         """
-        request = decode(body, _Request)
+        request, now = decode(call.body, _Request), call.now
         (destination,) = request.destinations
-        place = properties.get(destination.operating_account.account_id)
+        place = call.properties.get(destination.operating_account.account_id)
         if place is None:
-            raise missing_role(Api.DATA_MANAGER)
+            raise missing_role()
         request_id = f"emulated-{len(self._taken) + 1}"
         if broken := [*_of_destination(destination, place), *_of_events(request.events, now)]:
             info = error_info("INVALID_ARGUMENT", domain=Api.DATA_MANAGER.service, requestId=request_id)
@@ -137,24 +122,24 @@ class DataManager:
         warned = [warning for index, event in enumerate(request.events) for warning in _warnings(index, event)]
         answer = {"requestId": request_id} | ({"fieldWarnings": warned} if warned else {})
         if request.validate_only:
-            return Ingested({**answer, "requestId": "validated-only"}, place.measurement_id, Verdict(None, (), ()))
+            return Reply({**answer, "requestId": "validated-only"}, place.measurement_id)
         judged = tuple(_judged(event, now) for event in request.events)
         too_old = sum(bool(event.reasons) for event in judged)
         self._taken[request_id] = _Taken(now, destination, len(judged), too_old)
-        return Ingested(answer, place.measurement_id, Verdict(request.events[0].client_id, judged, ()))
+        return Reply(answer, place.measurement_id, Verdict(request.events[0].client_id, judged, ()))
 
-    def status(self, query: Mapping[str, str], now: float) -> dict[str, object]:
+    def status(self, call: Call) -> dict[str, object]:
         """`requestStatus:retrieve`.
 
         Raises:
             Refusal: 400, no request of that id was taken.
         """
-        taken = self._taken.get(query.get("requestId", ""))
+        taken = self._taken.get(call.query.get("requestId", ""))
         if taken is None:
             text = "The request ID is invalid."
             raise Refusal(400, text, violations([("request_id", text, "INVALID_REQUEST_ID")]))
         status: dict[str, object] = {"destination": msgspec.to_builtins(taken.destination)}
-        if now < taken.at + self._processing:
+        if call.now < taken.at + self._processing:
             status["requestStatus"] = "PROCESSING"
         else:
             failed = "FAILED" if taken.too_old == taken.events else "PARTIAL_SUCCESS"
@@ -166,16 +151,12 @@ class DataManager:
 
 
 def _of_destination(destination: _Destination, place: GaProperty) -> Iterator[_Violation]:
-    login = destination.login_account
-    if login and login != destination.operating_account:
-        text = "The login account is another one than the operating account."
-        yield "destinations[0].login_account.account_id", text, "OPERATING_ACCOUNT_LOGIN_ACCOUNT_MISMATCH"
     if destination.product_destination_id != place.measurement_id:
         text = "The property has no data stream of this id."
         yield "destinations[0].product_destination_id", text, "INVALID_DESTINATION"
 
 
-def _of_events(events: list[_Event], now: float) -> Iterator[_Violation]:
+def _of_events(events: tuple[_Event, ...], now: float) -> Iterator[_Violation]:
     if not events:
         yield "events", "At least one event is required.", "REQUIRED_FIELD_MISSING"
     elif len(events) > _EVENTS:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """A custom dimension or metric."""
+    """A custom dimension or metric of events."""
 
     created: float
     """Seconds since 1970; what arrived before shows as "(not set)"."""
@@ -33,14 +33,10 @@ class GaProperty:
     stream: str = "2000"
     display_name: str = "Emulated property"
     user_data_retention: str = "TWO_MONTHS"
-    definitions: dict[str, dict[tuple[str, str], Definition]] = field(
+    definitions: dict[str, dict[str, Definition]] = field(
         default_factory=lambda: {"customDimensions": {}, "customMetrics": {}}
     )
-    """By kind, as paths of the Admin API have it, and then by scope and parameter name."""
-
-    def of_events(self, kind: str) -> dict[str, Definition]:
-        """The event-scoped definitions of a kind by parameter name."""
-        return {name: each for (scope, name), each in self.definitions[kind].items() if scope == "EVENT"}
+    """By kind, as paths of the Admin API have it, and then by parameter name."""
 
     def drops(self, measurement_id: str | None, secret: str | None) -> bool:
         """Whether an event sent to the Measurement Protocol is dropped for its secret, which GA4 does not tell."""

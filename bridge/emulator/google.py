@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl
 
 from bridge.emulator import admin, data, google_json
-from bridge.emulator.data import Counted
-from bridge.emulator.data_manager import DataManager, Ingested
+from bridge.emulator.data_manager import DataManager
 from bridge.emulator.faults import Api, FaultKind
 from bridge.emulator.ga_property import GaProperty
-from bridge.emulator.google_json import Refusal
+from bridge.emulator.google_json import Call, Refusal, Reply
 from bridge.emulator.tokens import Tokens
-from bridge.times import MICROSECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable
 
     from bridge.emulator.faults import Fault
     from bridge.emulator.record import RecordedEvent
@@ -29,29 +27,18 @@ _READ: Final = frozenset({f"{_SCOPE}analytics.readonly", f"{_SCOPE}analytics.edi
 _EDIT: Final = frozenset({f"{_SCOPE}analytics.edit"})
 _REPORT: Final = frozenset({f"{_SCOPE}analytics.readonly", f"{_SCOPE}analytics"})
 _INGEST: Final = frozenset({f"{_SCOPE}datamanager"})
-_OF_A_PROPERTY: Final = re.compile(r"/v1beta/properties/([^/:]+)([/:].+)")
+_PROPERTY: Final = re.compile(r"(?<=^/v1beta/properties/)[^/:]+")
+_ONE: Final = "/v1beta/properties/*"
 
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """What a request asks for."""
+    """What can be asked for."""
 
     api: Api
     scopes: frozenset[str]
     """The token has to have one of them."""
-    answer: Callable[[GaProperty], object]
-    property_id: str | None = None
-    """None where it is for no property."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What is answered."""
-
-    status: int
-    value: object
-    ingested: Ingested | None = None
-    """The events that were taken with it."""
+    answer: Callable[[Call], object]
 
 
 class Google:
@@ -77,61 +64,41 @@ class Google:
         self._events = events
         self._clock = clock
         self._tokens = Tokens(clock)
-        self._data_manager = DataManager(processing)
+        manager = DataManager(processing)
+        self._methods = {
+            ("POST", "/token"): Method(Api.TOKEN, frozenset(), self._tokens.grant),
+            ("GET", "/v1beta/accountSummaries"): Method(Api.ADMIN, _READ, admin.account_summaries),
+            ("GET", f"{_ONE}/dataStreams"): Method(Api.ADMIN, _READ, admin.data_streams),
+            ("GET", f"{_ONE}/dataRetentionSettings"): Method(Api.ADMIN, _READ, admin.retention),
+            ("POST", f"{_ONE}:runReport"): Method(Api.DATA, _REPORT, data.run_report),
+            ("POST", f"{_ONE}:runRealtimeReport"): Method(Api.DATA, _REPORT, data.run_realtime_report),
+            ("POST", "/v1/events:ingest"): Method(Api.DATA_MANAGER, _INGEST, manager.ingest),
+            ("GET", "/v1/requestStatus:retrieve"): Method(Api.DATA_MANAGER, _INGEST, manager.status),
+        }
+        for kind in place.definitions:
+            self._methods["GET", f"{_ONE}/{kind}"] = Method(Api.ADMIN, _READ, partial(admin.definitions, kind))
+            self._methods["POST", f"{_ONE}/{kind}"] = Method(Api.ADMIN, _EDIT, partial(admin.create, kind))
 
     def find(self, request: HttpRequest) -> Method | None:
         """What a request asks for; None where there is no such thing."""
-        query, body, now = dict(parse_qsl(request.query)), request.body, self._clock()
-        match request.method, request.path:
-            case "POST", "/token":
-                return Method(Api.TOKEN, frozenset(), lambda _: self._tokens.grant(body))
-            case "GET", "/v1beta/accountSummaries":
-                properties = self._properties.values()
-                return Method(Api.ADMIN, _READ, lambda _: admin.account_summaries(properties, query))
-            case "POST", "/v1/events:ingest":
-                return Method(
-                    Api.DATA_MANAGER, _INGEST, lambda _: self._data_manager.ingest(self._properties, body, now)
-                )
-            case "GET", "/v1/requestStatus:retrieve":
-                return Method(Api.DATA_MANAGER, _INGEST, lambda _: self._data_manager.status(query, now))
-        if found := _OF_A_PROPERTY.fullmatch(request.path):
-            name = found[2].removeprefix("/")
-            method = self._of_a_property(request.method, name, query, body)
-            return replace(method, property_id=found[1]) if method else None
-        return None
+        return self._methods.get((request.method, _PROPERTY.sub("*", request.path)))
 
-    def _of_a_property(self, verb: str, name: str, query: Mapping[str, str], body: bytes) -> Method | None:
-        match verb, name:
-            case "GET", "dataStreams":
-                return Method(Api.ADMIN, _READ, lambda place: admin.data_streams(place, query))
-            case "GET", "dataRetentionSettings":
-                return Method(Api.ADMIN, _READ, admin.retention)
-            case "GET", "customDimensions" | "customMetrics":
-                return Method(Api.ADMIN, _READ, lambda place: admin.definitions(place, name, query))
-            case "POST", "customDimensions" | "customMetrics":
-                return Method(Api.ADMIN, _EDIT, lambda place: admin.create(place, name, body, self._clock()))
-            case "GET", "metadata":
-                return Method(Api.DATA, _REPORT, data.metadata)
-            case "POST", ":runReport" | ":runRealtimeReport":
-                run = data.run_report if name == ":runReport" else data.run_realtime_report
-                return Method(Api.DATA, _REPORT, lambda place: run(place, self._counted(place), body, self._clock()))
-        return None
-
-    def answer(self, method: Method, token: str | None, fault: Fault) -> Reply:
+    def answer(self, method: Method, request: HttpRequest, fault: Fault) -> Reply:
         """Answer a request, or refuse it: for its token, for what it asks, or as a fault says."""
         if fault.kind in (FaultKind.DROP, FaultKind.HANG):
-            return Reply(503, None)  # which nobody gets to see
+            return Reply(None)  # which nobody gets to see
         try:
-            value = self._answer(method, token, fault)
+            value = self._answer(method, request, fault)
         except Refusal as refusal:
-            return Reply(refusal.code, refusal.body())
-        return Reply(200, value.answer, value) if isinstance(value, Ingested) else Reply(200, value)
+            return Reply(refusal.body(), status=refusal.code)
+        return value if isinstance(value, Reply) else Reply(value)
 
-    def _answer(self, method: Method, token: str | None, fault: Fault) -> object:
+    def _answer(self, method: Method, request: HttpRequest, fault: Fault) -> object:
+        token = request.headers.get("authorization", "").removeprefix("Bearer ")
         if fault.kind is FaultKind.DISABLED:
             raise google_json.disabled(method.api)
         if fault.kind is FaultKind.STATUS:
-            if token and fault.status == 401:
+            if fault.status == 401:
                 self._tokens.revoke(token)  # else the same token would be good the next time
             raise google_json.on_purpose(method.api, fault.status)
         if method.scopes:
@@ -141,16 +108,9 @@ class Google:
                 raise google_json.bad_token(method.api)
             if not scopes & method.scopes:
                 raise google_json.missing_scope(method.api)
-        place = self._properties.get(method.property_id or self._place.id)
+        named = _PROPERTY.search(request.path)
+        place = self._properties.get(named[0] if named else self._place.id)
         if place is None:
-            raise google_json.missing_role(method.api)
-        return method.answer(place)
-
-    def _counted(self, place: GaProperty) -> Iterator[Counted]:
-        """What arrived at a property and was taken."""
-        for event in self._events():
-            if event.accepted and event.measurement_id == place.measurement_id:
-                received = datetime.fromisoformat(event.received)
-                sent = event.timestamp_micros
-                at = datetime.fromtimestamp(sent / MICROSECONDS, UTC) if sent is not None else received
-                yield Counted(at, received.timestamp(), event.name or "", event.params)
+            raise google_json.missing_role()
+        query = dict(parse_qsl(request.query))
+        return method.answer(Call(place, self._properties, self._events(), query, request.body, self._clock()))

@@ -5,14 +5,19 @@ Source: google.aip.dev/193 (errors) and google.rpc.error_details; texts as the A
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import msgspec
 
 from bridge.emulator.faults import Api
+from bridge.emulator.verdict import NOTHING, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+    from bridge.emulator.ga_property import GaProperty
+    from bridge.emulator.record import RecordedEvent
 
 T = TypeVar("T")
 
@@ -28,8 +33,37 @@ _STATUS: Final = {
     503: "UNAVAILABLE",
     504: "DEADLINE_EXCEEDED",
 }
-_DOMAIN: Final = "googleapis.com"
 _CREDENTIALS: Final = "Expected OAuth 2 access token, login cookie or other valid authentication credential."
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request whose token is good for it."""
+
+    place: GaProperty
+    """The property that its path names, or the emulator's."""
+    properties: Mapping[str, GaProperty]
+    """All that the caller has a role in, by number."""
+    events: Iterable[RecordedEvent]
+    """What arrived, at any property."""
+    query: Mapping[str, str]
+    body: bytes
+    now: float
+    """Seconds since 1970."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer, and the events that were taken with it."""
+
+    value: object
+    measurement_id: str | None = None
+    verdict: Verdict = NOTHING
+    status: int = 200
+
+
+class Message(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, rename="camel"):
+    """Part of a request, with the fields that the bridge sends; another one is an error."""
 
 
 class Refusal(Exception):
@@ -65,7 +99,7 @@ def decode(body: bytes, kind: type[T]) -> T:
         raise Refusal(400, f"Invalid JSON payload received. {error}") from error
 
 
-def error_info(reason: str, *, domain: str = _DOMAIN, **metadata: str) -> dict[str, object]:
+def error_info(reason: str, *, domain: str = "googleapis.com", **metadata: str) -> dict[str, object]:
     """The detail by which programs tell causes apart."""
     kind = "type.googleapis.com/google.rpc.ErrorInfo"
     return {"@type": kind, "reason": reason, "domain": domain, "metadata": metadata}
@@ -95,26 +129,20 @@ def missing_scope(api: Api) -> Refusal:
     return Refusal(403, text, error_info("ACCESS_TOKEN_SCOPE_INSUFFICIENT", service=api.service))
 
 
-def missing_role(api: Api) -> Refusal:
+def missing_role() -> Refusal:
     """The account that the token is for has no role on the property; Google does not say whether there is one."""
-    if api is Api.DATA:
-        return Refusal(
-            403,
-            "User does not have sufficient permissions for this property. To learn more about Property ID, see "
-            "https://developers.google.com/analytics/devguides/reporting/data/v1/property-id.",
-        )
     return Refusal(403, "The caller does not have permission")
 
 
 def disabled(api: Api) -> Refusal:
     """The API is not switched on in the Cloud project of the token's account."""
-    project, page = "projects/123", f"https://console.developers.google.com/apis/api/{api.service}/overview?project=123"
+    page = f"https://console.developers.google.com/apis/api/{api.service}/overview?project=123"
     return Refusal(
         403,
         f"{api.service} has not been used in project 123 before or it is disabled. Enable it by visiting {page} then "
         "retry. If you enabled this API recently, wait a few minutes for the action to propagate to our systems and "
         "retry.",
-        error_info("SERVICE_DISABLED", service=api.service, consumer=project, activationUrl=page),
+        error_info("SERVICE_DISABLED", service=api.service, consumer="projects/123", activationUrl=page),
     )
 
 
@@ -122,17 +150,13 @@ def on_purpose(api: Api, code: int) -> Refusal:
     """The refusal with a status that `--fail` asks for."""
     match code:
         case 400:
-            text = "There was a problem with the request."
             field = "events.events[0].event_name" if api is Api.DATA_MANAGER else "on_purpose"
-            return Refusal(400, text, violations([(field, "Refused on purpose.", "INVALID_ARGUMENT")]))
+            bad = violations([(field, "Refused on purpose.", "INVALID_ARGUMENT")])
+            return Refusal(400, "There was a problem with the request.", bad)
         case 401:
             return bad_token(api)
         case 403:
-            return missing_role(api)
-        case 404:
-            return Refusal(404, "Requested entity was not found.")
-        case 409:
-            return Refusal(409, "Requested entity already exists")
+            return missing_role()
         case 429:
             text = f"Quota exceeded for quota metric 'Requests' of service '{api.service}'."
             return Refusal(429, text, error_info("RATE_LIMIT_EXCEEDED", service=api.service, quota_limit="Requests"))

@@ -8,11 +8,11 @@ from collections import deque
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
+from bridge.emulator.verdict import JudgedEvent
 from bridge.errors import BridgeError
 from bridge.log import Line
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
     from bridge.emulator.verdict import Verdict
@@ -44,8 +44,8 @@ class RecordedRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class RecordedEvent:
-    """An event and what GA4 would have done with it; see JudgedEvent and RecordedRequest."""
+class RecordedEvent(JudgedEvent):
+    """An event and what GA4 would have done with it; see RecordedRequest too."""
 
     number: int
     """Counted from 1 since the start."""
@@ -53,12 +53,7 @@ class RecordedEvent:
     measurement_id: str | None
     secret_given: bool
     client_id: str | None
-    name: str | None
-    params: Mapping[str, object]
-    timestamp_micros: int | None
     accepted: bool
-    reasons: tuple[str, ...]
-    warnings: tuple[str, ...]
 
     def to_json(self) -> str:
         """The event as one line of JSON."""
@@ -95,11 +90,15 @@ class Record:
         if not taken:
             return []
         first = self.accepted + self.rejected + 1
-        context = (request.received, request.measurement_id, request.secret_given, verdict.client_id)
         events = [
             RecordedEvent(
-                *(number, *context, event.name, event.params, event.timestamp_micros),
-                *(not event.reasons, event.reasons, event.warnings),
+                **asdict(event),
+                number=number,
+                received=request.received,
+                measurement_id=request.measurement_id,
+                secret_given=request.secret_given,
+                client_id=verdict.client_id,
+                accepted=not event.reasons,
             )
             for number, event in enumerate(verdict.events, first)
         ]

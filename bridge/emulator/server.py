@@ -18,17 +18,17 @@ from bridge.emulator.ga_property import GaProperty
 from bridge.emulator.google import Google
 from bridge.emulator.record import Record, RecordedEvent, RecordedRequest
 from bridge.emulator.validator import judge
-from bridge.emulator.verdict import Verdict
 from bridge.http_server import CutOff, HttpResponse, Limits, Server
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
     from types import TracebackType
     from typing import Self
 
     from bridge.emulator.faults import Fault
+    from bridge.emulator.verdict import Verdict
     from bridge.http_server import HttpRequest
 
     Listener = Callable[[RecordedRequest, Sequence[RecordedEvent]], None]
@@ -38,9 +38,8 @@ DEBUG: Final = "/debug/mp/collect"
 _TAKEN: Final = (FaultKind.OK, FaultKind.SLOW, FaultKind.CUT)
 _HALF_AN_ANSWER: Final = b"HTTP/1.1 204 No Content\r\nDate: "
 _WRONG_SECRET: Final = "WRONG_SECRET: The stream has another api_secret. GA4 answers the same and drops the events."  # noqa: S105 - a reason
-_PAGE_OF_EVENTS: Final = 1_000
-_PAGE_OF_BYTES: Final = 90_000
-"""At most so much in one answer of /emulator/events: those that follow `?after=NUMBER`, or else the latest."""
+_PAGE_OF_EVENTS: Final = 100
+"""At most so many in one answer of /emulator/events: those that follow `?after=NUMBER`, or else the latest."""
 
 
 class Emulator:
@@ -147,27 +146,16 @@ class Emulator:
 
     async def _measure(self, request: HttpRequest) -> HttpResponse | CutOff:
         """Both endpoints of GA4."""
-        fault, query = self._plan.next(), parse_qs(request.query)
+        fault, query, debug = self._plan.next(), parse_qs(request.query), request.path == DEBUG
         verdict = judge(request.body, int(self._clock() * 1e6))
-        debug = request.path == DEBUG
-        usual = _json({"validationMessages": verdict.messages}) if debug else HttpResponse(204)
         measurement_id, secret = (query.get(name, [None])[0] for name in ("measurement_id", "api_secret"))
         if not debug and self._place.drops(measurement_id, secret):
             verdict = verdict.dropped(_WRONG_SECRET)
-        kept = RecordedRequest(
-            received=self._now(),
-            method=request.method,
-            path=request.path,
-            measurement_id=measurement_id,
-            secret_given=secret is not None,
-            answer=str(usual.status) if fault.kind is FaultKind.OK else fault.mode,
-            events=len(verdict.events),
-            messages=len(verdict.messages),
-        )
-        self._keep(kept, verdict, taken=fault.kind in _TAKEN and not debug)
         if fault.kind is FaultKind.STATUS:
-            usual = HttpResponse(fault.status, f"{fault.status} on purpose\n".encode())
-        return await self._meet(fault, usual)
+            answer = HttpResponse(fault.status, f"{fault.status} on purpose\n".encode())
+        else:
+            answer = _json({"validationMessages": verdict.messages}) if debug else HttpResponse(204)
+        return await self._finish(request, fault, answer, verdict, measurement_id, secret_given=secret is not None)
 
     async def _ask(self, request: HttpRequest) -> HttpResponse | CutOff:
         """Google's own APIs."""
@@ -175,37 +163,37 @@ class Emulator:
         if method is None:
             return HttpResponse(404, b"404 Not Found\n")
         fault = self._plan.next(method.api)
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        reply = self._google.answer(method, token if scheme == "Bearer" else None, fault)
-        taken = reply.ingested
-        verdict = taken.verdict if taken else Verdict(None, (), ())
+        reply = self._google.answer(method, request, fault)
+        return await self._finish(request, fault, _json(reply.value, reply.status), reply.verdict, reply.measurement_id)
+
+    async def _finish(
+        self,
+        request: HttpRequest,
+        fault: Fault,
+        answer: HttpResponse,
+        verdict: Verdict,
+        measurement_id: str | None,
+        *,
+        secret_given: bool = False,
+    ) -> HttpResponse | CutOff:
+        """Record a request, and let its answer meet its fault."""
+        now = datetime.fromtimestamp(self._clock(), UTC)
         kept = RecordedRequest(
-            received=self._now(),
+            received=now.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             method=request.method,
             path=request.path,
-            measurement_id=taken.measurement_id if taken else None,
-            secret_given=False,
-            answer=str(reply.status) if fault.kind is FaultKind.OK else fault.mode,
+            measurement_id=measurement_id,
+            secret_given=secret_given,
+            answer=str(answer.status) if fault.kind is FaultKind.OK else fault.mode,
             events=len(verdict.events),
-            messages=0,
+            messages=len(verdict.messages),
         )
-        self._keep(kept, verdict, taken=fault.kind in _TAKEN)
-        return await self._meet(fault, _json(reply.value, reply.status))
-
-    def _now(self) -> str:
-        now = datetime.fromtimestamp(self._clock(), UTC)
-        return now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-    def _keep(self, request: RecordedRequest, verdict: Verdict, *, taken: bool) -> None:
-        events = self._record.add(request, verdict, taken=taken)
+        events = self._record.add(kept, verdict, taken=fault.kind in _TAKEN and request.path != DEBUG)
         if self._listener:
-            self._listener(request, events)
-
-    async def _meet(self, fault: Fault, usual: HttpResponse) -> HttpResponse | CutOff:
-        """Let an answer meet a fault."""
+            self._listener(kept, events)
         match fault.kind:
             case FaultKind.STATUS if fault.retry_after:
-                return replace(usual, headers=(("Retry-After", fault.retry_after),))
+                return replace(answer, headers=(("Retry-After", fault.retry_after),))
             case FaultKind.DROP:
                 return CutOff()
             case FaultKind.CUT:
@@ -215,7 +203,7 @@ class Emulator:
                 return CutOff()
             case FaultKind.SLOW:
                 await asyncio.sleep(fault.seconds)
-        return usual
+        return answer
 
     async def _page(self, _: HttpRequest) -> HttpResponse:
         return web_page.response("bridge.emulator")
@@ -223,11 +211,9 @@ class Emulator:
     async def _events(self, request: HttpRequest) -> HttpResponse:
         kept = self._record.events
         after = parse_qs(request.query).get("after", [""])[0]
-        if after.isascii() and after.isdigit() and len(after) < 18:
-            first = int(after) + 1 - kept[0].number if kept else 0
-            texts = _fitting(islice(kept, max(0, first), None))
-        else:
-            texts = _fitting(reversed(kept))[::-1]
+        known = int(after) if after.isascii() and after.isdigit() and len(after) < 18 else None
+        first = len(kept) - _PAGE_OF_EVENTS if known is None else known + 1 - kept[0].number if kept else 0
+        events = [event.to_json() for event in islice(kept, max(0, first), max(0, first) + _PAGE_OF_EVENTS)]
         whole = {
             "url": self.url,
             "accepted": self._record.accepted,
@@ -235,7 +221,7 @@ class Emulator:
             "requests": self._record.answered,
             "fail": self.fail,
         }
-        body = f'{json.dumps(whole)[:-1]}, "events": [{", ".join(texts)}]}}'
+        body = f'{json.dumps(whole)[:-1]}, "events": [{", ".join(events)}]}}'
         return HttpResponse(200, body.encode(), "application/json")
 
     async def _show_fail(self, _: HttpRequest) -> HttpResponse:
@@ -250,23 +236,6 @@ class Emulator:
         except (FaultError, UnicodeDecodeError) as error:
             return HttpResponse(400, f"{error}\n".encode())
         return _json({"fail": self.fail})
-
-
-def _fitting(events: Iterable[RecordedEvent]) -> list[str]:
-    """The first ones, as many as an answer may have, as JSON."""
-    texts: list[str] = []
-    room = _PAGE_OF_BYTES
-    for event in islice(events, _PAGE_OF_EVENTS):
-        text = event.to_json()
-        if len(text) > _PAGE_OF_BYTES:
-            reasons = (f"{len(text):,} bytes are too much to show; the record in a file has all of it",)
-            cut = replace(event, name=(event.name or "")[:40], client_id=None, params={}, reasons=reasons, warnings=())
-            text = cut.to_json()
-        room -= len(text)
-        if room < 0:
-            break
-        texts.append(text)
-    return texts
 
 
 def _json(value: object, status: int = 200) -> HttpResponse:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -59,10 +59,14 @@ class Verdict:
 
     client_id: str | None
     events: tuple[JudgedEvent, ...]
-    """Never empty: a request without an event that can be read counts as one event without a name."""
+    """A measurement without an event that can be read counts as one event without a name."""
     messages: tuple[dict[str, str], ...]
     """The `validationMessages` of the validation server."""
 
     def dropped(self, reason: str) -> Verdict:
         """The same, had every event one reason more to be dropped."""
         return replace(self, events=tuple(replace(event, reasons=(*event.reasons, reason)) for event in self.events))
+
+
+NOTHING: Final = Verdict(None, (), ())
+"""Of a request without events."""

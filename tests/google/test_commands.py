@@ -73,10 +73,12 @@ def checked(command: str, result: Result) -> Any:
 def shared(
     tmp_path_factory: pytest.TempPathFactory, account: ServiceAccount
 ) -> Iterator[tuple[Bridge, RunningEmulator]]:
-    """For what changes nothing at the property."""
+    """For what changes nothing at the property, by somebody who cannot read the API secret."""
     directory = tmp_path_factory.mktemp("fresh")
     with property_of(directory) as emulator:
-        yield bridge_to(directory / "bridge", emulator, account), emulator
+        bridge = bridge_to(directory / "bridge", emulator, account)
+        (bridge.directory / "api-secret").unlink()
+        yield bridge, emulator
 
 
 @pytest.fixture
@@ -250,7 +252,8 @@ async def test_the_service_asks_the_property_and_everybody_shows_what_it_says(
         await deliver(bridge, emulator, timedelta(minutes=20), "wrong")
         await deliver(bridge, emulator, timedelta(minutes=6), API_SECRET)
         await deliver(bridge, emulator, timedelta(minutes=1), API_SECRET)
-        environ = bridge.process_environ(MONGOOSEIM_BRIDGE_GOOGLE_VERIFY="true")
+        # A cookie that somebody has made in the real home is one that `deliver` refuses to be able to read.
+        environ = bridge.process_environ(MONGOOSEIM_BRIDGE_GOOGLE_VERIFY="true", HOME=str(tmp_path))
         said: dict[str, Any] = {}
         with subprocess.Popen(bridge.command("deliver"), env=environ, stderr=subprocess.PIPE, text=True) as service:
             deadline = time.monotonic() + 20
