@@ -1,14 +1,13 @@
 """Sends one request over HTTP and says what came of it: an `Answer`, or a `SendError` that names the cause.
 
 It stands on httpx's transport, below its client: the client logs every URL, which holds the API secret, and follows
-what nobody wants here (cookies, .netrc, redirects). What httpcore logs at DEBUG is redacted.
+what nobody wants here (cookies, .netrc, redirects).
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import re
 import ssl
 from dataclasses import replace
 from functools import partial
@@ -22,7 +21,7 @@ from bridge.delivery.errors import UNRESOLVABLE, Cause, DestinationError, SendEr
 from bridge.delivery.failures import failure, timed_out
 from bridge.delivery.proxies import proxy_for, shown
 from bridge.errors import BridgeError
-from bridge.secret import MASK, Secret
+from bridge.secret import Secret
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -38,7 +37,6 @@ _IDLE_SECONDS: Final = 20.0
 """How long a connection is kept for the next batch."""
 _RESOLVED_SECONDS: Final = 60.0
 """How long a look-up of a host is not repeated."""
-_SECRETS: Final = re.compile(r"((?:api_secret|measurement_id)=)[^&\s\"'#]*")
 
 
 class Tokens(Protocol):
@@ -73,7 +71,8 @@ class Sender:
         environ: Mapping[str, str] | None = None,
         total_seconds: float = TOTAL_SECONDS,
     ) -> None:
-        redact_logs()
+        for library in ("httpx", "httpcore"):  # at DEBUG they log whole URLs
+            logging.getLogger(library).propagate = False
         self.total_seconds = total_seconds
         self.tokens: Tokens | None = None
         """Where the access tokens come from that requests with a scope need."""
@@ -294,23 +293,3 @@ def _tls(ca_file: Path | None) -> ssl.SSLContext:
         remedy = "name a file with CA certificates in PEM form, or leave it to the system's"
         raise DestinationError(f"bridge.ca_file {ca_file} cannot be used: {reason}", remedy) from error
     return context
-
-
-class _Redacted(logging.Filter):
-    """Masks secrets in the text of a record, wherever they came from (a redirect may quote the URL)."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        text = record.getMessage()
-        if _SECRETS.search(text):
-            record.msg, record.args = _SECRETS.sub(rf"\1{MASK}", text), ()
-        return True
-
-
-_REDACTED: Final = _Redacted()
-
-
-def redact_logs() -> None:
-    """Let no secret pass httpx's and httpcore's loggers; a filter of a parent does not see its children's records."""
-    for name in list(logging.root.manager.loggerDict):
-        if name.partition(".")[0] in {"httpx", "httpcore"}:
-            logging.getLogger(name).addFilter(_REDACTED)

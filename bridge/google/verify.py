@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from bridge.google.admin import Stream
     from bridge.google.api import Api
-    from bridge.report.model import Event
     from bridge.state.state import State
 
 LIVE_AGE: Final = timedelta(minutes=LIVE_MINUTES - 1)
@@ -78,7 +77,7 @@ _CAUSES: Final[Mapping[str, tuple[str, str]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A report that was delivered whole to a destination, but for what the destination refused."""
+    """What a destination has taken of a report."""
 
     collected_at: datetime
     events: Counter[str]
@@ -109,30 +108,17 @@ class Verdict:
 
 
 def sent(state: State, destination: str, since: datetime, most: int = _REPORTS) -> tuple[Sent, ...]:
-    """The reports since a moment of which everything was delivered to a destination, the latest first, of so many.
-
-    One of which something is queued or was given up is left out: which of its events were delivered is not known.
-    """
+    """What a destination has taken of the reports since a moment, the latest first, of so many reports."""
     found = []
     for record in state.status(most).reports:
         at = datetime.fromtimestamp(record.collected_at / MICROSECONDS, UTC)
         if at < since:
             break
         delivery = next((one for one in record.deliveries if one.id == destination), None)
-        if delivery and delivery.delivered and not delivery.queued and not delivery.dropped:
-            whole = state.report(record.id)
-            if whole:
-                _, events, letters = whole
-                refused = [letter for letter in letters if letter.destination == delivery.destination]
-                ranges = [range(letter.first, letter.first + letter.events) for letter in refused]
-                known = delivery.processing is not None
-                found.append(Sent(at, _names(events, ranges), record.id, known))
+        if delivery and delivery.delivered:
+            names = Counter(event.name for event in state.delivered(record.id, destination))
+            found.append(Sent(at, names, record.id, delivery.processing is not None))
     return tuple(found)
-
-
-def _names(events: Sequence[Event], refused: Iterable[range]) -> Counter[str]:
-    out = {index for indices in refused for index in indices}
-    return Counter(event.name for index, event in enumerate(events) if index not in out)
 
 
 async def verify(

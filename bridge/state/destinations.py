@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from bridge.state.reports import read_processing, valued
+from bridge.state import history
 from bridge.state.status import DestinationStatus
 
 if TYPE_CHECKING:
@@ -27,9 +27,7 @@ def key_of(connection: sqlite3.Connection, target: Target) -> int:
     return int(key)
 
 
-def read_destinations(
-    connection: sqlite3.Connection, configured: Mapping[str, str] | None
-) -> tuple[DestinationStatus, ...]:
+def read(connection: sqlite3.Connection, configured: Mapping[str, str] | None) -> tuple[DestinationStatus, ...]:
     """Those of the configuration in its order, then those that were configured once.
 
     Args:
@@ -51,9 +49,9 @@ def read_destinations(
     ).fetchall()
     known = {}
     for number, *fields, counters, last_at in rows:
-        processing = read_processing(connection, "destination = ?", number)
+        processing = history.processing(connection, "destination = ?", number)
         row = (*fields, json.loads(counters), json.loads(last_at), processing)
-        known[fields[0]] = valued(DestinationStatus, row)
+        known[fields[0]] = history.valued(DestinationStatus, row)
     if configured is None:
         return tuple(known.values())
     present = [known.pop(key, DestinationStatus(key, name)) for key, name in configured.items()]

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from bridge.times import MICROSECONDS
+
 if TYPE_CHECKING:
     import sqlite3
 
     from bridge.report.model import Report
 
+_DAY: Final = 86_400 * MICROSECONDS
 _NOT_A_MEMBER: Final = "no node of the cluster sees it any more"
 
 
-def mark(connection: sqlite3.Connection, report: Report) -> None:
-    """Remember who answered a report, and since when the others are missing."""
+def mark(connection: sqlite3.Connection, report: Report, days: int) -> None:
+    """Remember who answered a report, and since when the others are missing, for so many days."""
     now = report.collected_at
     connection.executemany(
         "INSERT OR REPLACE INTO nodes VALUES (?, ?, ?, NULL, NULL)",
@@ -34,9 +37,10 @@ def mark(connection: sqlite3.Connection, report: Report) -> None:
         """,  # noqa: S608 - question marks
         (now, _NOT_A_MEMBER, *known),
     )
+    connection.execute("DELETE FROM nodes WHERE missing_since <= ?", (now - days * _DAY,))
 
 
-def forget(connection: sqlite3.Connection, which: str, value: str | int) -> bool:
-    """Show missing nodes no longer that an SQL condition selects; whether there were any."""
-    query = f"DELETE FROM nodes WHERE {which} AND missing_since IS NOT NULL"  # noqa: S608 - our own text
-    return bool(connection.execute(query, (value,)).rowcount)
+def forget(connection: sqlite3.Connection, name: str) -> bool:
+    """Show a missing node no longer; whether there was a missing one of that name."""
+    query = "DELETE FROM nodes WHERE name = ? AND missing_since IS NOT NULL"
+    return bool(connection.execute(query, (name,)).rowcount)

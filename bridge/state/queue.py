@@ -6,7 +6,6 @@ Whoever sends to a destination holds its lock (`State.delivering`), so a batch i
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
@@ -168,7 +167,8 @@ class Queue:
         def work(connection: sqlite3.Connection) -> None:
             row = connection.execute("SELECT id FROM destinations WHERE key = ?", (destination,)).fetchone()
             if row:  # else the file was replaced meanwhile
-                _settle(connection, row[0], settled, self._clock.wall())
+                for one in settled:
+                    _settle(connection, row[0], one, self._clock.wall())
 
         self._database.write(work, durable=durable)
 
@@ -212,10 +212,6 @@ def age_values(clock: Clock, seconds: float) -> dict[str, object]:
     return {"wall": clock.wall() - limit, "elapsed": clock.elapsed() - limit, "boot": clock.boot}
 
 
-_GivenUp = tuple[int, int, int, int, int, Outcome]
-"""The destination; id, report, first and events of the batch; why."""
-
-
 def drop_expired(connection: sqlite3.Connection, clock: Clock) -> None:
     """Give up what GA4 would put at the wrong time."""
     expired = connection.execute(
@@ -226,75 +222,69 @@ def drop_expired(connection: sqlite3.Connection, clock: Clock) -> None:
         """,
         age_values(clock, AGE_SECONDS),
     )
-    _give_up(connection, [(*row, Outcome.EXPIRED) for row in expired], clock)
+    for row in expired.fetchall():
+        _give_up(connection, row, Outcome.EXPIRED, clock)
 
 
 def drop_beyond(connection: sqlite3.Connection, bounds: Bounds, clock: Clock) -> None:
     """Give up the oldest batches, whosever they are, until the queue is within its bounds."""
     queued = "FROM batches WHERE outcome IS NULL"
     batches, size = connection.execute(f"SELECT COUNT(*), COALESCE(SUM(size), 0) {queued}").fetchone()
-    beyond: list[_GivenUp] = []
     oldest = connection.execute(f"SELECT destination, id, report, first, events, size {queued} ORDER BY id")
+    beyond = []
     while batches > bounds.batches or size > bounds.bytes:
         *row, row_size = next(oldest)
-        beyond.append((*row, Outcome.TOO_MANY if batches > bounds.batches else Outcome.TOO_LARGE))
+        beyond.append((row, Outcome.TOO_MANY if batches > bounds.batches else Outcome.TOO_LARGE))
         batches -= 1
         size -= row_size
-    _give_up(connection, beyond, clock)
+    for row, outcome in beyond:
+        _give_up(connection, row, outcome, clock)
 
 
-def _give_up(connection: sqlite3.Connection, rows: Sequence[_GivenUp], clock: Clock) -> None:
-    by_destination: dict[int, list[Settled]] = {}
-    for destination, number, report, first, events, outcome in rows:
-        settled = Settled(Queued(number, report, first, events, b""), outcome, f"given up: {outcome}")
-        by_destination.setdefault(destination, []).append(settled)
-    for destination, all_settled in by_destination.items():
-        _settle(connection, destination, all_settled, clock.wall())
+def _give_up(connection: sqlite3.Connection, row: Sequence[int], outcome: Outcome, clock: Clock) -> None:
+    destination, number, report, first, events = row
+    batch = Queued(number, report, first, events, b"")
+    _settle(connection, destination, Settled(batch, outcome, f"given up: {outcome}"), clock.wall())
 
 
-def _settle(connection: sqlite3.Connection, destination: int, settled: Sequence[Settled], now: int) -> None:
-    """Keep of batches what became of them, count their events, and remember how the destination has behaved."""
-    counters: Counter[Outcome] = Counter()
-    for one in settled:
-        batch, outcome, error, refused, receipt, _ = one
-        if outcome is Outcome.RETRY:
-            query = "UPDATE batches SET attempts = attempts + 1, at = ?, reason = ? WHERE id = ?"
-            connection.execute(query, (now, error, batch.id))
-            continue
-        if not connection.execute("DELETE FROM batches WHERE id = ?", (batch.id,)).rowcount:
-            continue  # the file was replaced meanwhile
+def _settle(connection: sqlite3.Connection, destination: int, settled: Settled, now: int) -> None:
+    """Keep of a batch what became of it, count its events, and remember how the destination has behaved."""
+    batch, outcome, error, refused, receipt, _ = settled
+    if outcome is Outcome.RETRY:
+        query = "UPDATE batches SET attempts = attempts + 1, at = ?, reason = ? WHERE id = ?"
+        connection.execute(query, (now, error, batch.id))
+    elif connection.execute("DELETE FROM batches WHERE id = ?", (batch.id,)).rowcount:
         # New rows rather than a change of this one, which would leave each page of bodies with a row of nothing.
-        taken = (batch.first, batch.events - len(refused), outcome, None if refused else error)
-        parts = [taken, *((batch.first + index, 1, Outcome.REJECTED, why) for index, why in refused.items())]
+        whole = (batch.first, batch.events - len(refused), outcome, None if refused else error)
+        parts = [whole, *((batch.first + index, 1, Outcome.REJECTED, why) for index, why in refused.items())]
+        columns = "report, destination, first, events, outcome, reason, at"
         connection.executemany(
-            """
-            INSERT INTO batches (report, destination, first, events, outcome, reason, at) VALUES (?, ?, ?, ?, ?, ?, ?)
-            """,
+            f"INSERT INTO batches ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 - our own names
             [(batch.report, destination, *part, now) for part in parts],
         )
-        for _, events, became, _ in parts:
-            counters[became] += events
+        connection.executemany(
+            """
+            INSERT INTO counters VALUES (?, ?, ?, ?) ON CONFLICT (destination, outcome) DO UPDATE
+            SET events = events + excluded.events, last_at = excluded.last_at
+            """,
+            [(destination, became, events, now) for _, events, became, _ in parts if events],
+        )
         if receipt:
-            query = """
-                INSERT INTO receipts (report, destination, receipt, events, taken_at, ask_at)
-                VALUES (?, ?, ?, ?, ?, ?)
-                """
-            connection.execute(query, (batch.report, destination, receipt, one.delivered, now, now + FIRST_ASKED))
-    connection.executemany(
-        """
-        INSERT INTO counters VALUES (?, ?, ?, ?) ON CONFLICT (destination, outcome) DO UPDATE
-        SET events = events + excluded.events, last_at = excluded.last_at
-        """,
-        [(destination, outcome, events, now) for outcome, events in counters.items() if events],
-    )
-    if any(one.outcome is Outcome.DELIVERED for one in settled):
+            columns = "report, destination, receipt, events, taken_at, ask_at"
+            connection.execute(
+                f"INSERT INTO receipts ({columns}) VALUES (?, ?, ?, ?, ?, ?)",  # noqa: S608 - our own names
+                (batch.report, destination, receipt, settled.delivered, now, now + FIRST_ASKED),
+            )
+    else:
+        return  # the file was replaced meanwhile
+    if outcome is Outcome.DELIVERED:
         ended = "failing_since = NULL, failures = 0, retry_at = NULL, not_before = NULL"
         connection.execute(f"UPDATE destinations SET {ended} WHERE id = ?", (destination,))  # noqa: S608 - our own names
-    if errors := [one.error for one in settled if one.error]:
+    if error:
         connection.execute(
             """
             UPDATE destinations SET error = ?, error_at = ?, failing_since = COALESCE(failing_since, ?),
             retry_at = NULL, not_before = NULL WHERE id = ?
             """,
-            (errors[-1], now, now, destination),
+            (error, now, now, destination),
         )

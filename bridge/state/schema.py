@@ -67,7 +67,7 @@ CREATE TABLE batches (
   reason TEXT,                     -- why it was not taken
   body BLOB                        -- while it is queued
 );
-CREATE INDEX batches_queued ON batches (destination, attempts, id, report, events, size) WHERE outcome IS NULL;
+CREATE INDEX batches_queued ON batches (destination, attempts, id, report, events, size, outcome) WHERE outcome IS NULL;
 CREATE INDEX batches_of ON batches (report, destination, outcome, events, at);
 CREATE INDEX batches_failed ON batches (report, destination, at) WHERE reason IS NOT NULL;
 """

@@ -15,13 +15,11 @@ from typing import TYPE_CHECKING, Final, Self
 import msgspec
 
 from bridge.report.events import CONTRACT
-from bridge.state import nodes
+from bridge.state import destinations, history, meta, nodes
 from bridge.state.database import Database
-from bridge.state.destinations import key_of, read_destinations
 from bridge.state.lock import holding
-from bridge.state.queue import Bounds, Queue, age_values, drop_beyond, drop_expired
+from bridge.state.queue import Bounds, Queue, drop_beyond, drop_expired
 from bridge.state.receipts import Receipts
-from bridge.state.reports import DEAD, insert, read_dead_letters, read_events, read_reports, time_of, valued
 from bridge.state.status import NodeStatus, ServiceStatus, Status
 from bridge.state.totals import read_totals, replace_totals
 from bridge.times import Time, system_clock
@@ -38,6 +36,8 @@ if TYPE_CHECKING:
     from bridge.state.status import DeadLetter, ReportStatus
     from bridge.times import Clock
 
+    PastReport = tuple[ReportStatus, tuple[Event, ...], tuple[DeadLetter, ...]]
+
 _ID_RANGE: Final = 10**10
 _DAY: Final = 86_400
 _REPORTING_SECONDS: Final = 60.0
@@ -46,8 +46,6 @@ _PAGES_GIVEN_BACK: Final = 2_000
 """Free pages (4 KiB) per report that the file shrinks by, after an outage that made it large."""
 _FIRST_CONTRACT: Final = 1
 """Releases that knew of no contracts could report what is in the first one."""
-_SERVICE: Final = "service"
-"""Key in the table `meta` under which the running service keeps its `ServiceStatus`."""
 
 
 class State:
@@ -134,23 +132,24 @@ class State:
         """The random Client ID of this installation, made when it is first asked for; `<number>.<number>`."""
 
         def work(connection: sqlite3.Connection) -> str:
+            if known := meta.read(connection, meta.CLIENT_ID):  # another process was faster
+                return known
             fresh = f"{1 + randbelow(_ID_RANGE)}.{1 + randbelow(_ID_RANGE)}"
-            connection.execute("INSERT OR IGNORE INTO meta VALUES ('client_id', ?)", (fresh,))
-            return str(_client_id(connection))
+            meta.write(connection, meta.CLIENT_ID, fresh)
+            return fresh
 
         return self.kept_client_id() or self.database.write(work)
 
     def kept_client_id(self) -> str | None:
         """The random Client ID, where one was made."""
-        return self.database.read(_client_id)
+        return self.database.read(lambda connection: meta.read(connection, meta.CLIENT_ID))
 
     def agreed(self) -> int:
         """The contract that the operator agreed to; who has never made a report agrees to the present one."""
 
         def work(connection: sqlite3.Connection) -> int:
-            row = connection.execute("SELECT value FROM meta WHERE key = 'contract'").fetchone()
-            if row:
-                return int(row[0])
+            if known := meta.read(connection, meta.CONTRACT):
+                return int(known)
             (reported,) = connection.execute("SELECT EXISTS (SELECT 1 FROM reports)").fetchone()
             return _FIRST_CONTRACT if reported else CONTRACT
 
@@ -158,8 +157,7 @@ class State:
 
     def agree(self, contract: int) -> None:
         """Remember to which contract the operator agrees."""
-        statement = "INSERT OR REPLACE INTO meta VALUES ('contract', ?)"
-        self.database.write(lambda connection: connection.execute(statement, (contract,)))
+        self.database.write(lambda connection: meta.write(connection, meta.CONTRACT, contract))
 
     def stanza_totals(self) -> StanzaTotals:
         """The stanza counters of the last report, by incarnation; read inside `reporting`."""
@@ -178,15 +176,13 @@ class State:
         """
 
         def work(connection: sqlite3.Connection) -> int:
-            number = insert(connection, report, self.clock)
+            number = history.add(connection, report, self.clock)
             for target in targets:
-                _queue(connection, number, key_of(connection, target), target)
-            nodes.mark(connection, report)
-            days = self._bounds.missing_days * _DAY * 1_000_000
-            nodes.forget(connection, "missing_since <= ?", report.collected_at - days)
+                _queue(connection, number, destinations.key_of(connection, target), target)
+            nodes.mark(connection, report, self._bounds.missing_days)
             drop_expired(connection, self.clock)
             drop_beyond(connection, self._bounds, self.clock)
-            self._prune(connection, number)
+            history.drop_old(connection, self.clock, self._bounds.history_days * _DAY, newest=number)
             replace_totals(connection, report.totals, report.nodes)
             return number
 
@@ -200,17 +196,16 @@ class State:
         Returns:
             Whether it is there; a file that was set aside meanwhile took it along, and it has to be added again.
         """
-        query = "UPDATE reports SET published_at = ? WHERE id = ?"
-        return bool(
-            self.database.write(lambda connection: connection.execute(query, (self.clock.wall(), number)).rowcount)
-        )
+        query, values = "UPDATE reports SET published_at = ? WHERE id = ?", (self.clock.wall(), number)
+        return bool(self.database.write(lambda connection: connection.execute(query, values).rowcount))
 
     def unpublished(self) -> Mapping[int, tuple[Event, ...]]:
         """Events of the reports that a crash left between `add` and `published`, by id, oldest first.
 
         They are safe in the queue, and their JSON log may be missing; read inside `reporting`.
         """
-        return self.database.read(lambda connection: read_events(connection, "WHERE published_at IS NULL ORDER BY id"))
+        which = "WHERE published_at IS NULL ORDER BY id"
+        return self.database.read(lambda connection: history.events(connection, which))
 
     # what there is to show
 
@@ -226,35 +221,41 @@ class State:
         """
 
         def work(connection: sqlite3.Connection) -> Status:
-            row = connection.execute("SELECT value FROM meta WHERE key = ?", (_SERVICE,)).fetchone()
+            service = meta.read(connection, meta.SERVICE)
             known = connection.execute("SELECT * FROM nodes ORDER BY name")
             return Status(
                 Time(self.clock.wall()),
-                msgspec.json.decode(row[0], type=ServiceStatus, dec_hook=time_of) if row else None,
-                read_reports(connection, "ORDER BY id DESC LIMIT ?", reports),
-                tuple(valued(NodeStatus, node) for node in known),
-                read_destinations(connection, configured),
+                msgspec.json.decode(service, type=ServiceStatus, dec_hook=history.time_of) if service else None,
+                history.read(connection, "ORDER BY id DESC LIMIT ?", reports),
+                tuple(history.valued(NodeStatus, node) for node in known),
+                destinations.read(connection, configured),
             )
 
         return self.database.read(work)
 
-    def report(self, number: int) -> tuple[ReportStatus, tuple[Event, ...], tuple[DeadLetter, ...]] | None:
+    def report(self, number: int) -> PastReport | None:
         """One report with its events, as they were sent, and its dead letters; None when there is none of that id.
 
         Raises:
             StateError: the state file cannot be read.
         """
 
-        def work(
-            connection: sqlite3.Connection,
-        ) -> tuple[ReportStatus, tuple[Event, ...], tuple[DeadLetter, ...]] | None:
-            found = read_reports(connection, "WHERE id = ?", number)
+        def work(connection: sqlite3.Connection) -> PastReport | None:
+            found = history.read(connection, "WHERE id = ?", number)
             if not found:
                 return None
-            events = read_events(connection, "WHERE id = ?", number)[number]
-            return found[0], events, read_dead_letters(connection, number)
+            events = history.events(connection, "WHERE id = ?", number)[number]
+            return found[0], events, history.dead_letters(connection, number)
 
         return self.database.read(work)
+
+    def delivered(self, number: int, destination: str) -> tuple[Event, ...]:
+        """The events of a report that a destination has taken.
+
+        Raises:
+            StateError: the state file cannot be read.
+        """
+        return self.database.read(lambda connection: history.delivered(connection, number, destination))
 
     def reports(self, limit: int, since: int, until: int) -> tuple[ReportStatus, ...]:
         """The latest reports that were collected from one moment on and before another one, newest first.
@@ -263,7 +264,7 @@ class State:
             StateError: the state file cannot be read.
         """
         which = "WHERE collected_at >= ? AND collected_at < ? ORDER BY id DESC LIMIT ?"
-        return self.database.read(lambda connection: read_reports(connection, which, since, until, limit))
+        return self.database.read(lambda connection: history.read(connection, which, since, until, limit))
 
     def resend(self, number: int, targets: Sequence[Target]) -> None:
         """Queue again, of a report, what its dead letters name: for each target its batches of just these events.
@@ -274,8 +275,8 @@ class State:
 
         def work(connection: sqlite3.Connection) -> None:
             for target in targets:
-                key = key_of(connection, target)
-                query = f"DELETE FROM batches WHERE report = ? AND destination = ? AND {DEAD}"  # noqa: S608
+                key = destinations.key_of(connection, target)
+                query = f"DELETE FROM batches WHERE report = ? AND destination = ? AND {history.DEAD}"  # noqa: S608
                 if connection.execute(query, (number, key)).rowcount:  # else somebody was faster
                     _queue(connection, number, key, target)
 
@@ -283,35 +284,12 @@ class State:
 
     def keep_service(self, service: ServiceStatus | None) -> None:
         """Keep what the running service says of itself; None when it ends."""
-
-        def work(connection: sqlite3.Connection) -> None:
-            connection.execute("DELETE FROM meta WHERE key = ?", (_SERVICE,))
-            if service is not None:
-                kept = msgspec.json.encode(service, enc_hook=int).decode()
-                connection.execute("INSERT INTO meta VALUES (?, ?)", (_SERVICE, kept))
-
-        self.database.write(work, durable=False)
+        kept = None if service is None else msgspec.json.encode(service, enc_hook=int).decode()
+        self.database.write(lambda connection: meta.write(connection, meta.SERVICE, kept), durable=False)
 
     def forget_node(self, name: str) -> bool:
         """Show a missing node no longer; whether there was a missing one of that name."""
-        return self.database.write(lambda connection: nodes.forget(connection, "name = ?", name))
-
-    def _prune(self, connection: sqlite3.Connection, newest: int) -> None:
-        """Forget reports that are old enough and need nothing any more."""
-        connection.execute(
-            """
-            DELETE FROM reports
-            WHERE collected_at <= :wall AND (boot != :boot OR boot = '' OR elapsed <= :elapsed)
-            AND id != :newest AND published_at IS NOT NULL
-            AND id NOT IN (SELECT report FROM batches WHERE outcome IS NULL)
-            """,
-            {**age_values(self.clock, self._bounds.history_days * _DAY), "newest": newest},
-        )
-
-
-def _client_id(connection: sqlite3.Connection) -> str | None:
-    row = connection.execute("SELECT value FROM meta WHERE key = 'client_id'").fetchone()
-    return str(row[0]) if row else None
+        return self.database.write(lambda connection: nodes.forget(connection, name))
 
 
 def _queue(connection: sqlite3.Connection, number: int, destination: int, target: Target) -> None:

@@ -70,10 +70,10 @@ _VALUES = (
     | st.integers(-(2**63), 2**63 - 1)
     | st.floats(allow_nan=False, allow_infinity=False)
 )
-_EVENTS = st.builds(Event, _NAMES, st.dictionaries(_NAMES, _VALUES, max_size=23))
+_EVENTS = st.builds(Event, _NAMES, st.dictionaries(_NAMES, _VALUES, max_size=3))
 
 
-@given(st.lists(_EVENTS, max_size=60), st.builds(Location, city=st.none() | st.text("äb ", min_size=1, max_size=100)))
+@given(st.lists(_EVENTS, max_size=30), st.builds(Location, city=st.none() | st.text("äb ", min_size=1, max_size=100)))
 def test_batches_carry_every_event_in_order_and_are_accepted(events: list[Event], location: Location) -> None:
     cut = batches(Report("1.2", NOW, tuple(events), {}), location)
     carried = []

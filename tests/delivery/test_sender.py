@@ -2,8 +2,8 @@
 
 import asyncio
 import datetime
+import io
 import ipaddress
-import logging
 import ssl
 import traceback
 from collections.abc import AsyncIterator, Iterator
@@ -156,6 +156,7 @@ def without_tls(answer: bytes) -> Handler:
         ),
         (resetting, "http", 5, "closed the connection before it answered", False),
         (answering(b"220 mail.example ESMTP\r\n\r\n"), "http", 5, "not HTTP", True),
+        (answering(b"HTTP/1.1 204 No Content\r\nX : 1\r\n\r\n"), "http", 5, "not HTTP", True),
         *(
             (without_tls(answer), "https", 5, "does not speak TLS as expected", False)
             for answer in (b"HTTP/1.1 400 Bad Request\r\n\r\n", b"")
@@ -397,11 +398,8 @@ async def test_addresses_that_no_request_can_be_made_to_are_seen_before_anything
 
 
 async def test_no_logger_says_the_secret_at_any_level(
-    sender: Sender, caplog: pytest.LogCaptureFixture, ca: tuple[trustme.CA, Path]
+    sender: Sender, logged: io.StringIO, ca: tuple[trustme.CA, Path]
 ) -> None:
-    caplog.set_level(logging.NOTSET)
-    for name in ("httpx", "httpcore", "httpcore.http11", "httpcore.connection", "asyncio"):
-        caplog.set_level(logging.DEBUG, name)
     echo = (
         f"HTTP/1.1 302 Found\r\nLocation: http://x/?measurement_id=G-1&api_secret={SECRET}\r\nContent-Length: 0\r\n\r\n"
     )
@@ -417,8 +415,7 @@ async def test_no_logger_says_the_secret_at_any_level(
         with pytest.raises(errors.SendError, match="certificate that is not trusted") as caught:
             await sender.send(request(server.url.replace("http:", "https:")), 5)
     assert SECRET not in _traceback(caught.value)
-    assert "api_secret=********" in caplog.text, "the echo is logged, and masked"
-    assert SECRET not in caplog.text
+    assert SECRET not in logged.getvalue()
 
 
 def _traceback(error: BaseException) -> str:

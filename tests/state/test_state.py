@@ -154,7 +154,7 @@ def test_the_file_shrinks_again_after_an_outage(state: Path, hands: Hands) -> No
     path = state / "bridge.sqlite3"
     with State.open(state, clock=hands.clock, bounds=Bounds(batches=2)) as store:
         with State.open(state, clock=hands.clock) as unbounded:
-            large_report = report(40_000, hands.wall)
+            large_report = report(30_000, hands.wall)
             unbounded.add(large_report, targets(large_report, [A]))
         large = path.stat().st_size
         keep(store, report(1, hands.wall), [A])

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import msgspec
 
 from bridge.report.model import Event, Note
+from bridge.state.queue import age_values
 from bridge.state.status import DeadLetter, Delivery, Processing, ReportStatus
 from bridge.times import Time
 
@@ -25,7 +26,7 @@ DEAD: Final = "outcome NOT IN ('delivered', 'expired')"
 """Whether a batch was refused, or given up, and is not too old to be sent again."""
 
 
-def insert(connection: sqlite3.Connection, report: Report, clock: Clock) -> int:
+def add(connection: sqlite3.Connection, report: Report, clock: Clock) -> int:
     """Keep a report; its id."""
     cursor = connection.execute(
         """
@@ -48,7 +49,20 @@ def insert(connection: sqlite3.Connection, report: Report, clock: Clock) -> int:
     return cursor.lastrowid
 
 
-def read_events(connection: sqlite3.Connection, which: str, *values: int) -> dict[int, tuple[Event, ...]]:
+def drop_old(connection: sqlite3.Connection, clock: Clock, seconds: float, newest: int) -> None:
+    """Forget reports that are older than so many seconds and need nothing any more; the newest stays."""
+    connection.execute(
+        """
+        DELETE FROM reports
+        WHERE collected_at <= :wall AND (boot != :boot OR boot = '' OR elapsed <= :elapsed)
+        AND id != :newest AND published_at IS NOT NULL
+        AND id NOT IN (SELECT report FROM batches WHERE outcome IS NULL)
+        """,
+        {**age_values(clock, seconds), "newest": newest},
+    )
+
+
+def events(connection: sqlite3.Connection, which: str, *values: int) -> dict[int, tuple[Event, ...]]:
     """The events of the reports that an SQL clause with parameters selects, by the report's id."""
     rows = connection.execute(f"SELECT id, body FROM reports {which}", values)  # noqa: S608 - our own text
     return {
@@ -57,7 +71,7 @@ def read_events(connection: sqlite3.Connection, which: str, *values: int) -> dic
     }
 
 
-def read_reports(connection: sqlite3.Connection, which: str, *values: int) -> tuple[ReportStatus, ...]:
+def read(connection: sqlite3.Connection, which: str, *values: int) -> tuple[ReportStatus, ...]:
     """The reports that an SQL clause with parameters selects."""
     columns = "id, collected_at, published_at, client_id, events, nodes, notes"
     rows = connection.execute(f"SELECT {columns} FROM reports {which}", values).fetchall()  # noqa: S608
@@ -93,12 +107,12 @@ def _deliveries(connection: sqlite3.Connection, number: int) -> list[Delivery]:
         (number,),
     ).fetchall()
     return [
-        valued(Delivery, (*row, read_processing(connection, "report = ? AND destination = ?", number, destination)))
+        valued(Delivery, (*row, processing(connection, "report = ? AND destination = ?", number, destination)))
         for destination, *row in rows
     ]
 
 
-def read_processing(connection: sqlite3.Connection, which: str, *values: int) -> Processing | None:
+def processing(connection: sqlite3.Connection, which: str, *values: int) -> Processing | None:
     """What is known of the receipts that an SQL condition selects."""
     rows = connection.execute(
         f"SELECT events, failed, reason FROM receipts WHERE {which} ORDER BY id",  # noqa: S608 - our own text
@@ -114,13 +128,25 @@ def read_processing(connection: sqlite3.Connection, which: str, *values: int) ->
     )
 
 
-def read_dead_letters(connection: sqlite3.Connection, number: int) -> tuple[DeadLetter, ...]:
+def dead_letters(connection: sqlite3.Connection, number: int) -> tuple[DeadLetter, ...]:
     """The batches of a report that destinations refused or that were given up."""
     query = f"""
         SELECT name, key, first, events, reason, at FROM batches JOIN destinations ON destinations.id = destination
         WHERE report = ? AND {DEAD} ORDER BY destination, first
         """  # noqa: S608 - our own text
     return tuple(valued(DeadLetter, row) for row in connection.execute(query, (number,)))
+
+
+def delivered(connection: sqlite3.Connection, number: int, destination: str) -> tuple[Event, ...]:
+    """The events of a report that a destination has taken."""
+    query = """
+        SELECT first, batches.events FROM batches JOIN destinations ON destinations.id = destination
+        WHERE report = ? AND key = ? AND outcome IS NOT 'delivered'
+        """
+    rows = connection.execute(query, (number, destination)).fetchall()
+    others = {index for first, number_of in rows for index in range(first, first + number_of)}
+    whole = events(connection, "WHERE id = ?", number).get(number, ())
+    return tuple(event for index, event in enumerate(whole) if index not in others)
 
 
 def valued(kind: type[_T], row: Sequence[object]) -> _T:
