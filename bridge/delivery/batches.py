@@ -11,7 +11,7 @@ from bridge.delivery.limits import BODY_BYTES, EVENTS_PER_REQUEST, check
 from bridge.state.queue import Batch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     from bridge.report.model import Event, Report
 
@@ -29,6 +29,11 @@ class Location:
     """ISO 3166-2."""
     city: str | None = None
 
+    def named(self, country: str, region: str, city: str) -> dict[str, str]:
+        """What is known, under the names that a destination has for it."""
+        parts = {city: self.city, region: self.region, country: self.country}
+        return {name: part for name, part in parts.items() if part}
+
 
 def batches(report: Report, location: Location | None = None) -> tuple[Batch, ...]:
     """Cut a report into GA4 requests of at most 25 events and 120,000 bytes, in the order of its events.
@@ -39,17 +44,14 @@ def batches(report: Report, location: Location | None = None) -> tuple[Batch, ..
     Raises:
         LimitError: GA4 would drop or cut something; every violation is named.
     """
-    if violations := check(report.client_id, report.events):
-        raise LimitError(violations)
-    return tuple(_batches(report, location))
-
-
-def _batches(report: Report, location: Location | None) -> Iterator[Batch]:
     head: dict[str, object] = {"client_id": report.client_id, "timestamp_micros": report.collected_at}
-    if location and (known := _location(location)):
+    if location and (known := location.named("country_id", "region_id", "city")):
         head["user_location"] = known
-    events = ({"name": event.name, "params": params(event, report)} for event in report.events)
-    return cut(head, events, EVENTS_PER_REQUEST, BODY_BYTES)
+
+    def shaped(event: Event) -> object:
+        return {"name": event.name, "params": params(event, report)}
+
+    return cut(report, head, shaped, EVENTS_PER_REQUEST, BODY_BYTES)
 
 
 def params(event: Event, report: Report) -> dict[str, str | int | float]:
@@ -58,27 +60,37 @@ def params(event: Event, report: Report) -> dict[str, str | int | float]:
     return {**event.params, "session_id": session, "engagement_time_msec": ENGAGEMENT_TIME_MSEC}
 
 
-def cut(head: Mapping[str, object], events: Iterable[object], most: int, size: int) -> Iterator[Batch]:
-    """Requests of at most so many events and bytes; all but `events` holds for each request as a whole."""
+def cut(
+    report: Report, head: Mapping[str, object], shaped: Callable[[Event], object], most: int, size: int
+) -> tuple[Batch, ...]:
+    """Cut a report into requests of at most so many events and bytes, in the order of its events.
+
+    Args:
+        report: checked against GA4's limits, whoever takes it first.
+        head: all but the events, for each request.
+        shaped: an event as it goes on the wire.
+        most: events.
+        size: bytes.
+
+    Raises:
+        LimitError: GA4 would drop or cut something; every violation is named.
+    """
+    if violations := check(report.client_id, report.events):
+        raise LimitError(violations)
     start = json_of({**head, "events": []}).removesuffix(_TAIL)
-    first, length, parts = 0, len(start), list[bytes]()
-    for index, event in enumerate(events):
-        part = json_of(event)
+    found, first, length, parts = list[Batch](), 0, len(start), list[bytes]()
+    for index, part in enumerate(json_of(shaped(event)) for event in report.events):
         if parts and (len(parts) == most or length + len(part) + len(_TAIL) > size):
-            yield Batch(first, len(parts), start + b",".join(parts) + _TAIL)
+            found.append(Batch(first, len(parts), start + b",".join(parts) + _TAIL))
             first, length, parts = index, len(start), []
         parts.append(part)
         length += len(part) + 1
     if parts:
-        yield Batch(first, len(parts), start + b",".join(parts) + _TAIL)
+        found.append(Batch(first, len(parts), start + b",".join(parts) + _TAIL))
+    return tuple(found)
 
 
 _TAIL: Final = b"]}"
-
-
-def _location(location: Location) -> dict[str, str]:
-    parts = {"city": location.city, "region_id": location.region, "country_id": location.country}
-    return {name: part for name, part in parts.items() if part}
 
 
 def json_of(value: object) -> bytes:

@@ -9,15 +9,14 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlencode, urlsplit
 
 from bridge.delivery.batches import cut, json_of, params
 from bridge.delivery.data_manager_answers import SCOPE, EventsRefused, objections, processing, taken
 from bridge.delivery.destination import Request, origin
-from bridge.delivery.errors import LimitError
 from bridge.delivery.ga4 import HEADERS
-from bridge.delivery.limits import check
 from bridge.secret import Secret
 from bridge.state.queue import Outcome, Settled
 from bridge.times import rfc3339
@@ -76,16 +75,13 @@ class DataManagerDestination:
         Raises:
             LimitError: GA4 would drop or cut something.
         """
-        if violations := check(report.client_id, report.events):
-            raise LimitError(violations)
         account = {"accountType": "GOOGLE_ANALYTICS_PROPERTY", "accountId": self.property_id}
         where = {"operatingAccount": account, "loginAccount": account, "productDestinationId": self.measurement_id}
         denied = {"adUserData": "CONSENT_DENIED", "adPersonalization": "CONSENT_DENIED"}
         head = {"destinations": [where], "consent": denied}
-        events = (self._event(event, report) for event in report.events)
-        return tuple(cut(head, events, EVENTS_PER_REQUEST, _BODY_BYTES))
+        return cut(report, head, partial(self._event, report), EVENTS_PER_REQUEST, _BODY_BYTES)
 
-    def _event(self, event: Event, report: Report) -> dict[str, object]:
+    def _event(self, report: Report, event: Event) -> dict[str, object]:
         whole: dict[str, object] = {
             "eventName": event.name,
             "clientId": report.client_id,
@@ -100,7 +96,7 @@ class DataManagerDestination:
         value = event.params.get(_OWN_FIELD)
         if value is not None and not isinstance(value, str):  # a text has no place there; pools say it in `pool` too
             whole["conversionValue"] = value
-        if self.location and (known := _location(self.location)):
+        if self.location and (known := self.location.named("regionCode", "subdivisionCode", "city")):
             whole["eventLocation"] = known
         return whole
 
@@ -161,8 +157,3 @@ def _without(events: Container[int], body: bytes) -> bytes:
     """A body without some of its events."""
     whole = json.loads(body)
     return json_of({**whole, "events": [event for index, event in enumerate(whole["events"]) if index not in events]})
-
-
-def _location(location: Location) -> dict[str, str]:
-    parts = {"city": location.city, "subdivisionCode": location.region, "regionCode": location.country}
-    return {name: part for name, part in parts.items() if part}

@@ -16,7 +16,7 @@ from bridge.delivery.batches import Location, batches
 from bridge.delivery.destination import Request, origin
 from bridge.delivery.errors import DestinationError
 from bridge.delivery.retry import check
-from bridge.delivery.validation import ask
+from bridge.delivery.validation import objections, validation_request
 from bridge.secret import Secret
 from bridge.state.queue import Outcome, Settled
 
@@ -110,7 +110,8 @@ class Ga4Destination:
             DestinationError: the endpoint has no validator that is known, or what answered is none.
             SendError: it gave no answer.
         """
-        return await ask(sender, self, batch, collected_at=collected_at, seconds=seconds)
+        request = validation_request(self, batch.body, collected_at)
+        return objections(await sender.send(request, seconds), batch, self.peer)
 
 
 def _checked(measurement_id: str, endpoint: str) -> None:

@@ -16,7 +16,6 @@ from bridge.delivery.errors import DestinationError
 if TYPE_CHECKING:
     from bridge.delivery.destination import Answer, Request
     from bridge.delivery.ga4 import Ga4Destination
-    from bridge.delivery.sender import Sender
     from bridge.state.queue import Batch
 
 _COLLECT: Final = "/mp/collect"
@@ -35,26 +34,6 @@ class Objection:
     code: str
     drops: bool = True
     """Whether GA4 would drop something for this: it takes any Client ID, of whatever form."""
-
-
-async def ask(
-    sender: Sender, destination: Ga4Destination, batch: Batch, *, collected_at: int, seconds: float
-) -> tuple[Objection, ...]:
-    """The validator's objections to one request.
-
-    Args:
-        sender: open.
-        destination: whose validator.
-        batch: what would be sent.
-        collected_at: when its report was, µs since 1970.
-        seconds: how long it may take.
-
-    Raises:
-        DestinationError: there is no validator, or what answered is none.
-        SendError: it gave no answer.
-    """
-    request = validation_request(destination, batch.body, collected_at)
-    return objections(await sender.send(request, seconds), batch, request.peer)
 
 
 def validation_request(destination: Ga4Destination, body: bytes, collected_at: int) -> Request:

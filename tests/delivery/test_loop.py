@@ -3,23 +3,18 @@
 import asyncio
 import io
 import logging
-import ssl
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-import trustme
 
 from bridge.conditions import Conditions
 from bridge.delivery.destination import Answer, Request
 from bridge.delivery.loop import DeliveryLoop, deliver_within
 from bridge.delivery.sender import Sender
 from bridge.emulator.server import Emulator
-from bridge.secret import Secret
 from bridge.state.errors import StateError
 from bridge.state.state import State
 from tests.delivery.support import (
@@ -77,17 +72,7 @@ async def test_every_event_arrives_once_at_every_destination(store: State) -> No
 
 @pytest.mark.parametrize(
     "fault",
-    [
-        "500*3",
-        "503*1; 500*1; 502*1",
-        "429:retry-after=1*1",
-        "408*2",
-        "501*1",
-        "302*2",
-        "drop*3",
-        "hang*2",
-        "slow=0.2*3",
-    ],
+    ["503*1; 500*1; 502*1", "429:retry-after=1*1", "302*2", "drop*3", "hang*2", "slow=0.2*3"],
 )
 async def test_after_a_passing_fault_everything_has_arrived_once(store: State, fault: str) -> None:
     async with Emulator(fail=fault) as emulator:
@@ -276,11 +261,6 @@ async def test_a_poisonous_batch_does_not_stop_the_others(store: State) -> None:
         assert len(taken) == 9
 
 
-async def test_without_destinations_nothing_is_sent(store: State) -> None:
-    keep(store, report(5), [])
-    assert await send_all(store, []) == ()
-
-
 async def test_batches_of_a_destination_that_is_configured_no_more_wait(store: State) -> None:
     async with Emulator() as emulator:
         kept, gone = destination(emulator.url, "G-AAAA"), destination(emulator.url, "G-BBBB")
@@ -292,16 +272,7 @@ async def test_batches_of_a_destination_that_is_configured_no_more_wait(store: S
         ]
 
 
-async def test_a_new_secret_is_used_for_what_is_queued(store: State) -> None:
-    async with Emulator() as emulator:
-        to = destination(emulator.url)
-        keep(store, report(5), [to])
-        assert SECRET
-        (outcome,) = await send_all(store, [replace(to, secret=Secret("rotated"))])
-        assert outcome.delivered == 5
-
-
-@pytest.mark.parametrize("days", [-20_000, -3, 3])
+@pytest.mark.parametrize("days", [-20_000, 3])
 async def test_what_was_collected_by_a_wrong_clock_arrives_under_the_right_time(tmp_path: Path, days: int) -> None:
     """A machine whose clock has no battery starts in 1970, and learns the time a minute later."""
     hands = Hands(wall=time.time_ns() // 1000)
@@ -341,55 +312,7 @@ async def test_a_store_that_fails_is_told_as_it_is(store: State, tmp_path: Path)
         assert emulator.requests == []
 
 
-# TLS and proxies, then recovery
-
-
-def context(authority: trustme.CA, **options: datetime) -> ssl.SSLContext:
-    server_side = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("127.0.0.1", **options).configure_cert(server_side)
-    return server_side
-
-
-async def test_an_expired_certificate_and_an_unknown_ca_only_delay(store: State, tmp_path: Path) -> None:
-    authority = trustme.CA()
-    ca_file = tmp_path / "ca.pem"
-    authority.cert_pem.write_to_path(str(ca_file))
-    past = datetime(2001, 1, 1, tzinfo=UTC)
-    port = unused_port()
-    to = destination(f"https://127.0.0.1:{port}/mp/collect")
-    keep(store, report(30), [to])
-    quick = {"seconds": 1.5, "uniform": lambda least, most: 60.0}
-    async with Emulator(port=port, tls=context(authority, not_before=past, not_after=past + timedelta(1))) as emulator:
-        (outcome,) = await send_all(store, [to], ca_file=ca_file, **quick)
-        assert (outcome.queued, emulator.requests) == (30, [])
-        assert "not trusted: expired" in (outcome.error or "")
-    async with Emulator(port=port, tls=context(authority)) as emulator:
-        (outcome,) = await send_all(store, [to], **quick)
-        assert (outcome.queued, emulator.requests) == (30, [])
-        assert "signed by an unknown CA" in (outcome.error or "")
-        (outcome,) = await send_all(store, [to], ca_file=ca_file)
-        assert (outcome.queued, outcome.error) == (0, None)
-        assert arrived(emulator) == once(30, "x")
-
-
-async def test_a_proxy_that_refuses_only_delays(store: State) -> None:
-    async def refuse(server: TcpServer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await server.read_request(reader)
-        writer.write(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
-        await writer.drain()
-
-    async with tcp_server(refuse) as proxy, Emulator() as emulator:
-        to = destination(emulator.url)
-        keep(store, report(30), [to])
-        through = Secret(f"http://me:hunter2@127.0.0.1:{proxy.port}")
-        (outcome,) = await send_all(store, [to], seconds=1.5, proxy=through, uniform=lambda least, most: 60.0)
-        assert (outcome.queued, outcome.rejected, emulator.requests) == (30, 0, [])
-        assert "407" in (outcome.error or "")
-        (outcome,) = await send_all(store, [to])
-        assert arrived(emulator) == once(30, "x")
-
-
-@pytest.mark.parametrize("fault", ["", "500*1", "429:retry-after=1*1", "302*1", "400*1", "drop*1", "cut*1", "hang*1"])
+@pytest.mark.parametrize("fault", ["", "302*1", "400*1", "cut*1", "hang*1"])
 async def test_no_log_line_outcome_or_file_has_the_secret_at_any_level(
     store: State, tmp_path: Path, logged: io.StringIO, fault: str
 ) -> None:
