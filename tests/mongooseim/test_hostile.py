@@ -124,6 +124,7 @@ def test_a_fact_that_hangs_costs_only_itself_within_the_time_that_is_set(
 ) -> None:
     cluster = node_of("6.8_prometheus")
     node = cluster.nodes[0]
+    patch(node, tmp_path, "7")
     ask(cluster)
     before = int(node.eval("erlang:system_info(process_count)"))
     patch(node, tmp_path, trapping + FOR_EVER)
