@@ -278,8 +278,13 @@ def _settle(connection: sqlite3.Connection, destination: int, settled: Settled, 
     else:
         return  # the file was replaced meanwhile
     if outcome is Outcome.DELIVERED:
-        ended = "failing_since = NULL, failures = 0, retry_at = NULL, not_before = NULL"
-        connection.execute(f"UPDATE destinations SET {ended} WHERE id = ?", (destination,))  # noqa: S608 - our own names
+        connection.execute(
+            """
+            UPDATE destinations SET failing_since = NULL, failures = 0, retry_at = NULL, not_before = NULL
+            WHERE id = ? AND failing_since IS NOT NULL
+            """,
+            (destination,),
+        )
     if error:
         connection.execute(
             """

@@ -243,6 +243,28 @@ async def test_cancelled_it_keeps_what_was_answered(store: State) -> None:
         assert arrived(emulator) == once(100, "x")
 
 
+class Mistaken(Sender):
+    """Has a mistake that one request meets."""
+
+    async def send(self, request: Request, seconds: float) -> Answer:
+        if b'"x.25"' in request.body:
+            raise RuntimeError("a mistake")
+        return await super().send(request, seconds)
+
+
+async def test_whatever_one_request_meets_what_the_others_were_answered_is_kept(store: State) -> None:
+    async with Emulator() as emulator, Mistaken() as sender:
+        to = destination(emulator.url)
+        keep(store, report(100), [to])
+        with pytest.raises(RuntimeError):
+            await deliver_within([DeliveryLoop(to, store, sender, Conditions())], 5)
+        (after,) = store.status().destinations
+        assert (after.delivered, after.queued_events, after.failures) == (75, 25, 1)
+        assert after.error == "unforeseen RuntimeError"
+        await send_all(store, [to])
+        assert arrived(emulator) == once(100, "x")
+
+
 async def test_a_poisonous_batch_does_not_stop_the_others(store: State) -> None:
     taken: list[bytes] = []
 

@@ -203,10 +203,14 @@ def test_who_does_not_answer_is_missing_until_forgotten_or_for_a_week(state: Pat
     assert [node.name for node in seen("a@host")] == ["a@host"]
 
 
-def test_a_file_of_the_first_format_is_taken_over_with_all_that_is_in_it(state: Path, hands: Hands) -> None:
+def write_old(state: Path, name: str) -> None:
     state.mkdir()
     with closing(sqlite3.connect(state / "bridge.sqlite3")) as old:
-        old.executescript((Path(__file__).parent / "format_1.sql").read_text())
+        old.executescript((Path(__file__).parent / name).read_text())
+
+
+def test_a_file_of_the_first_format_is_taken_over_with_all_that_is_in_it(state: Path, hands: Hands) -> None:
+    write_old(state, "format_1.sql")
     with State.open(state, clock=hands.clock, look=True) as looked:
         before = looked.status()
     with State.open(state, clock=hands.clock) as opened:
@@ -218,6 +222,27 @@ def test_a_file_of_the_first_format_is_taken_over_with_all_that_is_in_it(state: 
         assert (to.failing_since, to.failures) == (NOW, 1)
         assert [note.what for note in opened.status().reports[0].notes] == ["a note"]
         assert [one.events for one in opened.queue.take(A.id, 10)] == [5]
+
+
+def test_a_file_of_the_third_format_is_taken_over_with_what_became_of_each_batch(state: Path, hands: Hands) -> None:
+    write_old(state, "format_3.sql")
+    with State.open(state, clock=hands.clock) as opened:
+        deliveries = [report.deliveries[0] for report in opened.status().reports]
+        numbers = [(one.events, one.delivered, one.rejected, one.dropped, one.queued) for one in deliveries]
+        assert numbers == [(5, 0, 0, 0, 5), (5, 0, 0, 5, 0), (10, 0, 0, 10, 0), (30, 24, 6, 0, 0)]
+        assert [one.error for one in deliveries] == [
+            "answered 503",
+            "given up: expired",
+            "given up: too many batches",
+            "answered 400",
+        ]
+        assert [len(found[2]) for number in (1, 2, 3, 4) if (found := opened.report(number))] == [2, 1, 0, 0]
+        assert [event.params["module"] for event in opened.delivered(1, A.id)] == [
+            f"x.{number}" for number in range(25) if number != 3
+        ]
+        (to,) = opened.status().destinations
+        assert to.counters == {"delivered": 24, "expired": 5, "rejected": 6, "too many batches": 10}
+        assert [(one.report, one.events) for one in opened.queue.take(A.id, 10)] == [(4, 5)]
 
 
 def test_a_queue_and_a_lock_that_are_links_are_refused_and_their_targets_stay_as_they_are(tmp_path: Path) -> None:
