@@ -8,6 +8,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from msgspec.structs import asdict
+
 from bridge.config.access import access
 from bridge.config.consent import consent
 from bridge.config.destinations import destinations, location
@@ -20,7 +22,7 @@ from bridge.config.roles import Role, refusals
 from bridge.log import Line, is_journal, set_up_log
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from bridge.config.access import Access
     from bridge.config.consent import Consent
@@ -28,11 +30,13 @@ if TYPE_CHECKING:
     from bridge.config.model import Settings
     from bridge.delivery.destination import Destination
     from bridge.delivery.sender import Sender
+    from bridge.erlang.names import NodeName
     from bridge.erlang.node import Node
     from bridge.google.api import Api
     from bridge.google.credentials import Credentials
     from bridge.mongooseim.facts import ClusterFacts
     from bridge.state.state import State
+    from bridge.state.status import StatusDocument
 
 log = logging.getLogger(__name__)
 
@@ -173,17 +177,30 @@ class Installation:
         Raises:
             NoNodeAnswered: not one node could be asked.
         """
+        async with self.node(named=named) as node:
+            return await self.ask(node, self.access.entries, silent)
+
+    async def ask(self, node: Node, entries: Sequence[NodeName], silent: set[str] | None = None) -> ClusterFacts:
+        """Ask every node of the cluster that entry nodes lead to.
+
+        Args:
+            node: our own, open.
+            entries: where to enter.
+            silent: as in `ask_cluster`.
+
+        Raises:
+            NoNodeAnswered: not one node could be asked.
+        """
         from bridge.mongooseim.collect import collect  # noqa: PLC0415 - see above
 
-        async with self.node(named=named) as node:
-            return await collect(
-                node,
-                self.access.entries,
-                timeout=self.collect_timeout,
-                own_name=str(self.access.own_name),
-                also_known=self.settings.bridge.also_known,
-                silent=silent,
-            )
+        return await collect(
+            node,
+            entries,
+            timeout=self.collect_timeout,
+            own_name=str(self.access.own_name),
+            also_known=self.settings.bridge.also_known,
+            silent=silent,
+        )
 
     def state(self, *, look: bool = False) -> State:
         """The state directory, bounded as the configuration says.
@@ -200,6 +217,17 @@ class Installation:
         bridge = self.settings.bridge
         bounds = Bounds(bridge.queue_max_batches, bridge.queue_max_bytes, bridge.history_days, bridge.missing_days)
         return State.open(Path(bridge.state_dir), bounds=bounds, look=look)
+
+    def document(self, state: State) -> StatusDocument:
+        """What `status --format json` prints, for everybody who is asked for it.
+
+        Raises:
+            StateError: the state file cannot be read.
+        """
+        from bridge.state.status import StatusDocument  # noqa: PLC0415 - see above
+
+        status, agreed, allowed = state.status(1, self.configured), state.agreed(), self.consent
+        return StatusDocument(**asdict(status), reporting=allowed.given, reason=allowed.reason, agreed=agreed)
 
     @cached_property
     def ca_contents(self) -> int:

@@ -143,13 +143,13 @@ def bars(title: str, rows: Mapping[str, Mapping[str, int]], unit: str) -> str:
     )
 
 
-def table(caption: str, headers: Sequence[str], rows: Iterable[Sequence[int | str | None]]) -> str:
-    """The table behind a chart, folded."""
+def table(caption: str, headers: Sequence[str], rows: Iterable[Sequence[int | str | None]], note: str = "") -> str:
+    """The table behind a chart, folded, with a note below it."""
     head = "".join(f'<th scope="col">{escape(header)}</th>' for header in headers)
     body = "".join(f"<tr>{''.join(map(_cell_of_table, row))}</tr>" for row in rows)
     return (
         f'<details><summary>{escape(caption)}</summary><div class="scroll" tabindex="0"><table class="figures">'
-        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div></details>"
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div><p>{escape(note)}</p></details>"
     )
 
 

@@ -20,12 +20,6 @@ function chips(params) {
     [element("span", "chip mono", element("i", "", `${name} `), shown(value)), " "]);
 }
 
-// The same text as on the command line: RFC 3339 in UTC, of microseconds since 1970.
-function moment(microseconds) {
-  const time = new Date(Math.floor(microseconds / 1e6) * 1e3);
-  return isNaN(time) ? `${Math.floor(microseconds / 1e6)} s` : time.toISOString().replace(".000", "");
-}
-
 // Charts: the mark under the pointer or in focus is told, in all charts that are linked. One mark is in the order of the
 // Tab key, the arrow keys lead to the others.
 const marked = event => event.target.closest?.(".mark");
@@ -33,7 +27,9 @@ const marked = event => event.target.closest?.(".mark");
 function draw(where, markup) {
   if (where.drawn === markup) return;  // a mark in focus stays there
   where.drawn = markup;
+  const unfolded = where.querySelector("details")?.open;
   where.replaceChildren(...new DOMParser().parseFromString(markup, "text/html").body.childNodes);
+  if (unfolded) where.querySelector("details").open = true;
 }
 
 function tell(mark) {

@@ -99,7 +99,7 @@ class DeliveryLoop:
             self._woken.clear()
             try:
                 pause = await self.drain()
-                self._conditions.end("delivery_stopped", "delivery_resumed", about, destination=name)
+                self._conditions.end("delivery_stopped", about, destination=name)
             except Exception as error:  # noqa: BLE001 - whatever it is, the next attempt may succeed
                 self._conditions.failed("delivery_stopped", error, about, destination=name)
                 pause = _AFTER_ERROR
@@ -206,7 +206,7 @@ class DeliveryLoop:
         about, name = self.destination.id, self.destination.name
         bad = [one for one in settled if one.error]
         if not bad:
-            self._conditions.end("delivery_failing", "delivery_recovered", about, destination=name)
+            self._conditions.end("delivery_failing", about, destination=name)
             return
         self._conditions.begin(
             "delivery_failing",

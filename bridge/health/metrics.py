@@ -18,7 +18,7 @@ from bridge.state.queue import Outcome
 from bridge.times import MICROSECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from prometheus_client import Metric
 
@@ -82,16 +82,6 @@ DESTINATION: Final[tuple[Gauge, ...]] = (
     ),
 )
 """Of each destination, by its label `destination`."""
-OTHERS: Final = {
-    "state_readable": "Whether the state file can be read.",
-    "ready": "Whether /readyz says ready.",
-    "last_report_notes": "What the operator should know of the last report, by kind, where there is any.",
-    "nodes": "Nodes of the cluster at the last report, by whether they answered it.",
-    "reports_total": "Reports made since the start.",
-    "events_total": "Events by what became of them, over all time.",
-    "processing_events": "Delivered events of the reports in the history, by what Google says became of them.",
-}
-"""What is not read by one of the gauges above."""
 
 
 def exposition(status: Status | None, accept: str) -> tuple[bytes, str]:
@@ -113,25 +103,34 @@ class _StatusCollector(Collector):
         self._status = status
 
     def collect(self) -> Iterable[Metric]:
-        yield InfoMetricFamily(PREFIX.rstrip("_"), "The running release.", value={"version": __version__})
-        yield _gauge("state_readable", OTHERS["state_readable"], self._status is not None)
-        if status := self._status:
-            yield _gauge("ready", OTHERS["ready"], status.not_ready is None)
-            yield from _single(SERVICE, status.service)
-            yield from _single(REPORT, status.last_report)
-            notes = _gauge("last_report_notes", OTHERS["last_report_notes"], labels=["kind"])
-            last = status.last_report
-            for kind, times in Counter(note.kind for note in (last.notes if last else ())).items():
-                notes.add_metric([kind], times)
-            yield notes
-            if status.service:
-                yield _counter("reports", status.service.reports)
-            nodes = _gauge("nodes", OTHERS["nodes"], labels=["outcome"])
-            missing = sum(node.missing_since is not None for node in status.nodes)
-            nodes.add_metric(["asked"], len(status.nodes) - missing)
-            nodes.add_metric(["not_asked"], missing)
-            yield nodes
-            yield from _destinations(status)
+        return families(self._status)
+
+
+def families(status: Status | None) -> Iterator[Metric]:
+    """Every metric of ours; what has no value at the moment is left out."""
+    yield InfoMetricFamily(PREFIX.rstrip("_"), "The running release.", value={"version": __version__})
+    yield _gauge("state_readable", "Whether the state file can be read.", status is not None)
+    if status is None:
+        return
+    yield _gauge("ready", "Whether /readyz says ready.", status.not_ready is None)
+    yield from _single(SERVICE, status.service)
+    if status.service:
+        text = "Reports made since the start."
+        yield CounterMetricFamily(f"{PREFIX}reports", text, value=status.service.reports)
+    last = status.last_report
+    yield from _single(REPORT, last)
+    about_notes = "What the operator should know of the last report, by kind, where there is any."
+    notes = _gauge("last_report_notes", about_notes, labels=["kind"])
+    for kind, times in Counter(note.kind for note in (last.notes if last else ())).items():
+        notes.add_metric([kind], times)
+    yield notes
+    about_nodes = "Nodes of the cluster at the last report, by whether they answered it."
+    nodes = _gauge("nodes", about_nodes, labels=["outcome"])
+    missing = sum(node.missing_since is not None for node in status.nodes)
+    nodes.add_metric(["asked"], len(status.nodes) - missing)
+    nodes.add_metric(["not_asked"], missing)
+    yield nodes
+    yield from _destinations(status)
 
 
 def _single(gauges: tuple[Gauge, ...], source: ServiceStatus | ReportStatus | None) -> Iterator[Metric]:
@@ -141,36 +140,32 @@ def _single(gauges: tuple[Gauge, ...], source: ServiceStatus | ReportStatus | No
 
 
 def _destinations(status: Status) -> Iterator[Metric]:
-    events = CounterMetricFamily(f"{PREFIX}events", OTHERS["events_total"], labels=["destination", "outcome"])
-    labels = _labels(status.destinations)
-    for one, label in labels:
+    labels = ["destination", "outcome"]
+    about_events = "Events by what became of them, over all time."
+    events = CounterMetricFamily(f"{PREFIX}events", about_events, labels=labels)
+    about_processing = "Delivered events of the reports in the history, by what Google says became of them."
+    processing = _gauge("processing_events", about_processing, labels=labels)
+    named = _named(status.destinations)
+    for name, one in named:
         for outcome in Outcome:
             if outcome is not Outcome.RETRY:
-                events.add_metric([label, outcome], one.counters.get(outcome, 0))
+                events.add_metric([name, outcome], one.counters.get(outcome, 0))
+        for said in ("processed", "failed", "unknown") if one.processing else ():
+            processing.add_metric([name, said], getattr(one.processing, said))
     yield events
-    processing = _gauge("processing_events", OTHERS["processing_events"], labels=["destination", "outcome"])
-    for one, label in labels:
-        if done := one.processing:
-            for said in ("processed", "failed", "unknown"):
-                processing.add_metric([label, said], getattr(done, said))
     yield processing
     for gauge in DESTINATION:
         family = _gauge(gauge.name, gauge.text, labels=["destination"])
-        for one, label in labels:
+        for name, one in named:
             if (value := gauge.read(one, status.now)) is not None:
-                family.add_metric([label], value)
+                family.add_metric([name], value)
         yield family
 
 
-def _labels(destinations: Iterable[DestinationStatus]) -> list[tuple[DestinationStatus, str]]:
-    """Each destination with its name, or with its whole id where another one has the same name."""
-    known = list(destinations)
-    names = [one.name for one in known]
-    return [(one, one.name if names.count(one.name) == 1 else one.id) for one in known]
-
-
-def _counter(name: str, value: float) -> CounterMetricFamily:
-    return CounterMetricFamily(f"{PREFIX}{name}", OTHERS[f"{name}_total"], value=value)
+def _named(destinations: Sequence[DestinationStatus]) -> list[tuple[str, DestinationStatus]]:
+    """Each destination by its name, or by its whole id where another one has the same name."""
+    names = [one.name for one in destinations]
+    return [(one.name if names.count(one.name) == 1 else one.id, one) for one in destinations]
 
 
 def _gauge(name: str, text: str, value: float | None = None, labels: list[str] | None = None) -> GaugeMetricFamily:

@@ -13,6 +13,7 @@ import msgspec
 from bridge.errors import BridgeError
 from bridge.http_server import HttpResponse
 from bridge.report.difference import Change, difference
+from bridge.times import Time, rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -33,7 +34,7 @@ _CHANGES: Final = 500
 class PreviewView:
     """A report that was not made, against the last one that was."""
 
-    collected_at: int
+    collected_at: Time
     events: int
     nodes: int
     notes: tuple[str, ...]
@@ -79,7 +80,7 @@ class Preview:
             return HttpResponse(504, f"the nodes did not answer within {self.deadline:g} s\n".encode())
         except BridgeError as error:
             return HttpResponse(502, f"{error}\n".encode())
-        return HttpResponse(200, msgspec.json.encode(self._view(report)), "application/json")
+        return HttpResponse(200, msgspec.json.encode(self._view(report), enc_hook=rfc3339), "application/json")
 
     async def close(self) -> None:
         """Give up what is under way."""
@@ -102,7 +103,7 @@ class Preview:
         stored = self._state.report(last.id) if last else None
         changes = difference(stored[1] if stored else (), report.events)
         return PreviewView(
-            report.collected_at,
+            Time(report.collected_at),
             len(report.events),
             len(report.nodes),
             tuple(map(str, report.notes)),

@@ -1,4 +1,4 @@
-"""The listener itself: `/healthz`, `/readyz`, `/metrics`, `/report.json`, and the page at `/` with its button."""
+"""The listener itself: `/healthz`, `/readyz`, `/metrics`, `/status.json`, `/report.json`, and the page at `/`."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from bridge.state.state import State
     from bridge.state.status import Status
 
-PATHS: Final = ("/", "/status.json", "/report.json", "/healthz", "/readyz", "/metrics")
-"""What GET asks for."""
+PATHS: Final = ("/", "/page.json", "/status.json", "/report.json", "/healthz", "/readyz", "/metrics")
+"""What GET asks for; `/page.json` is for the page alone."""
 PREVIEW: Final = "/preview"
 """What POST asks for."""
 _LIMITS: Final = Limits(body=4_096, connections=64)
@@ -47,7 +47,7 @@ class HealthListener:
 
     def __init__(
         self,
-        installation: Installation,
+        installation: Callable[[], Installation],
         state: State,
         stuck: Callable[[], str | None],
         preview: Callable[[], Awaitable[Report]] | None = None,
@@ -55,24 +55,24 @@ class HealthListener:
         """Prepare the listener.
 
         Args:
-            installation: with a port in `[bridge.health]`.
+            installation: gives the configuration in force, with a port in `[bridge.health]`.
             state: the open state directory.
             stuck: says why the service does not go on; None while it does.
             preview: gives the report as it would be made now; None where there are no nodes to ask.
         """
-        section = installation.settings.bridge.health
+        section = installation().settings.bridge.health
         self.host, self.port = section.host, section.port or 0
         """Where to listen; 0 is any free port."""
-        self._configured = installation.configured
+        self._installation = installation
         self._state = state
         self._stuck = stuck
         self._views = Views()
         self.address = ""
         """The URL of the page, once it listens."""
         self._local = True
-        handlers = (self._page, self._view, self._report, self._healthz, self._readyz, self._metrics)
+        handlers = (self._page, self._view, self._document, self._report, self._healthz, self._readyz, self._metrics)
         routes = {("GET", path): self._guarded(handler) for path, handler in zip(PATHS, handlers, strict=True)}
-        self._preview = Preview(preview, state, installation.collect_timeout) if preview else None
+        self._preview = Preview(preview, state, installation().collect_timeout) if preview else None
         if self._preview:
             routes["POST", PREVIEW] = self._guarded(self._preview.answer)
         self._server = Server(routes, limits=_LIMITS)
@@ -115,7 +115,7 @@ class HealthListener:
         return web_page.response("bridge.health", self._preview.token if self._preview else "")
 
     def _status(self) -> Status:
-        return self._state.status(HISTORY, self._configured)
+        return self._state.status(HISTORY, self._installation().configured)
 
     async def _view(self, request: HttpRequest) -> HttpResponse:
         known = parse_qs(request.query).get("report", [""])[0]
@@ -123,6 +123,9 @@ class HealthListener:
         seconds = self._preview.deadline if self._preview else None
         view = await self._views.as_json(self._status(), self._state, int(known) if usable else None, seconds)
         return HttpResponse(200, view, "application/json")
+
+    async def _document(self, _: HttpRequest) -> HttpResponse:
+        return HttpResponse(200, self._installation().document(self._state).to_json(), "application/json")
 
     async def _report(self, _: HttpRequest) -> HttpResponse:
         last = self._status().last_published

@@ -17,7 +17,7 @@ from bridge.errors import BridgeError
 from bridge.log import Line
 from bridge.mongooseim.errors import NoNodeAnswered
 from bridge.service.reporting import make_report
-from bridge.service.schedule import Schedule, jitter
+from bridge.service.schedule import following, jitter
 from bridge.state.errors import StateError
 from bridge.state.status import ServiceStatus
 from bridge.times import MICROSECONDS, Time
@@ -42,15 +42,15 @@ ROUND: Final = 30.0
 """Seconds between rounds of the loop when nothing is due: it shows that it is alive, and looks for missing members."""
 FIRST_RETRY, LONGEST_RETRY = 1.0, 60.0
 """Seconds between attempts while no node answers: an attempt costs next to nothing, and the report is late already."""
-_CONDITIONS: Final = {
-    "node_not_asked": ("node_no_longer_missing", "node"),
-    "fact_failed": ("fact_no_longer_failing", "fact"),
-    "own_reporter_on": ("own_reporter_off", ""),
-    "second_bridge": ("no_second_bridge", ""),
-    "unknown_modules": ("no_unknown_modules", ""),
-    "too_many_events": ("events_within_the_limit", ""),
+_LASTING: Final = {
+    "node_not_asked": "node",
+    "fact_failed": "fact",
+    "own_reporter_on": "",
+    "second_bridge": "",
+    "unknown_modules": "",
+    "too_many_events": "",
 }
-"""The notes of a report that last as conditions: the event that ends each, and the field that says whom it is about."""
+"""The notes of a report that last as conditions, with the field that says whom each is about."""
 
 
 class ReportCutError(BridgeError):
@@ -89,30 +89,28 @@ class ReportLoop:
         self.first_report_in = late + service.initial_report / 1000
         """Seconds from the start; a thousand bridges that start together need not report together."""
         self._start = self._loop.time() + late
-        self._schedule = Schedule.of(service, self._start)
-        self._due = self._schedule.first
+        self._due = self._start + service.initial_report / 1000
+        self._last_due: float | None = None
         self._retry_at = math.inf
         self._backoff: Iterator[float] | None = None
-        self._wanted: asyncio.Future[Made] | None = None
+        self._wanted: asyncio.Future[Made | Exception] | None = None
         self._woken = asyncio.Event()
         self._stopped = asyncio.Event()
         now, consent = Time(state.clock.wall()), installation.consent
-        self.status = ServiceStatus(__version__, now, now, self._schedule.period, consent.reason, consent.notice)
+        self.status = ServiceStatus(__version__, now, now, self._period, consent.reason, consent.notice)
         """What there is to show of the service; kept in the state file with every change."""
         self.alive_until = self._loop.time() + SLACK
         """By when the loop will have come round again, in the event loop's time; later than that it is stuck."""
 
-    def request(self) -> asyncio.Future[Made]:
-        """Have a report made as soon as the present one, if any, is done; all who ask meanwhile get the same."""
-        if self._wanted is None:
-            self._wanted = self._loop.create_future()
-            # Nobody may be waiting for it: a signal does not.
-            self._wanted.add_done_callback(lambda future: future.cancelled() or future.exception())
+    def request(self) -> asyncio.Future[Made | Exception]:
+        """Have a report made as soon as the present one, if any, is done; all who ask meanwhile get the same.
+
+        Returns:
+            The report, or why there is none; cancelled where the loop ends before.
+        """
+        self._wanted = self._wanted or self._loop.create_future()
         self._woken.set()
-        wanted = self._wanted
-        if self._stopped.is_set():
-            wanted.cancel()
-        return wanted
+        return self._wanted
 
     def stop(self) -> None:
         """End after the present report, if any."""
@@ -122,19 +120,15 @@ class ReportLoop:
     def reload(self, installation: Installation) -> None:
         """Run by another configuration from the next report on."""
         now, service = self._loop.time(), installation.settings.service
-        if service != self._installation.settings.service:
-            self._schedule = self._schedule.changed(service, self._start, now)
-            if self._due > now:  # else it is about to be made
-                self._due = self._schedule.after(now)
+        changed, self._installation = service != self._installation.settings.service, installation
+        if changed:
             self._backoff = None
-        self._installation = installation
+            if self._due > now:  # else it is about to be made
+                first = self._start + service.initial_report / 1000
+                self._due = following(self._last_due, self._period, now) if self._last_due else first
         consent = installation.consent
         self.status = replace(
-            self.status,
-            period=self._schedule.period,
-            consent=consent.reason,
-            notice=consent.notice,
-            reload_error=None,
+            self.status, period=self._period, consent=consent.reason, notice=consent.notice, reload_error=None
         )
         self._woken.set()
 
@@ -143,18 +137,37 @@ class ReportLoop:
         self.status = replace(self.status, reload_error=problem)
         self._woken.set()
 
+    @property
+    def _period(self) -> float:
+        return self._installation.settings.service.periodic_report / 1000
+
+    @property
+    def _next(self) -> float:
+        """When there is something to do without a request."""
+        return min(self._due, self._retry_at)
+
+    @property
+    def _longest(self) -> float:
+        """Seconds that a report may take."""
+        return LONGEST_REPORT + 4 * self._installation.collect_timeout
+
     async def run(self) -> None:
         """Report until stopped."""
         self._membership = self._enter(self._installation)
         try:
             while not self._stopped.is_set():
+                self.alive_until = self._loop.time() + ROUND + self._longest + SLACK
                 self._keep_status()
                 if self._membership.access != self._installation.access:
                     await self._membership.leave()
                     self._membership = self._enter(self._installation)
                 self._membership.join()
-                await self._until_something_to_do()
-                if not self._stopped.is_set() and self._is_due():
+                if self._wanted is None:
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout_at(min(self._next, self._loop.time() + ROUND)):
+                            await self._woken.wait()
+                self._woken.clear()
+                if not self._stopped.is_set() and (self._wanted or self._loop.time() >= self._next):
                     await self._attempt()
         finally:
             if self._wanted:
@@ -163,67 +176,45 @@ class ReportLoop:
                 self._state.keep_service(None)
             await self._membership.leave()
 
-    async def _until_something_to_do(self) -> None:
-        if self._wanted is None:
-            until = min(self._due, self._retry_at, self._loop.time() + ROUND)
-            self.alive_until = until + SLACK
-            try:
-                async with asyncio.timeout_at(until):
-                    await self._woken.wait()
-            except TimeoutError:
-                pass
-        self._woken.clear()
-
-    def _is_due(self) -> bool:
-        return self._wanted is not None or self._loop.time() >= min(self._due, self._retry_at)
-
     async def _attempt(self) -> None:
-        began = self._loop.time()
-        scheduled = began >= min(self._due, self._retry_at)
+        began, due = self._loop.time(), self._next
         wanted, self._wanted = self._wanted, None
-        why = "request" if not scheduled else "schedule" if began >= self._due else "retry"
-        log.debug(Line("report_begun", why=why, late=f"{began - min(self._due, self._retry_at, began):.3f}s"))
-        longest = LONGEST_REPORT + 4 * self._installation.collect_timeout
-        self.alive_until = began + longest + SLACK
+        why = "request" if began < due else "schedule" if began >= self._due else "retry"
+        log.debug(Line("report_begun", why=why, late=f"{max(0.0, began - due):.3f}s"))
         try:
-            made = await self._report_within(longest)
-        except asyncio.CancelledError:
+            end = await self._report()
+            self._schedule_next(began)
+            if isinstance(end, Exception):
+                self._failed(end, scheduled=began >= due)
+            else:
+                self._succeeded(end, self._loop.time() - began)
+            self._ended(end)
+            if wanted:
+                wanted.set_result(end)
+        finally:
             if wanted:
                 wanted.cancel()
-            raise
-        except Exception as error:  # noqa: BLE001 - the service outlives whatever one report meets
-            self._schedule_next(began)
-            self._failed(error, scheduled=scheduled)
-            self._ended(error)
-            if wanted and not wanted.done():
-                wanted.set_exception(error)
-        else:
-            self._schedule_next(began)
-            self._succeeded(made, self._loop.time() - began)
-            self._ended(made)
-            if wanted and not wanted.done():
-                wanted.set_result(made)
 
     def _schedule_next(self, began: float) -> None:
-        now = self._loop.time()
-        if began >= self._due:
-            if missed := self._schedule.missed(self._due, now):
-                self._conditions.begin("reports_skipped", number=missed, took=f"{now - began:.1f}s")
-            else:
-                self._conditions.end("reports_skipped", "reports_in_time")
-            self._due = self._schedule.after(now)
+        if began < self._due:
+            return
+        now, self._last_due = self._loop.time(), self._due
+        self._due = following(self._last_due, self._period, now)
+        if missed := round((self._due - self._last_due) / self._period) - 1:
+            self._conditions.begin("reports_skipped", number=missed, took=f"{now - began:.1f}s")
+        else:
+            self._conditions.end("reports_skipped")
 
-    async def _report_within(self, seconds: float) -> Made:
-        installation = self._installation
+    async def _report(self) -> Made | Exception:
+        seconds = self._longest
+        collect = partial(self._membership.ask, self._installation)
         try:
             async with asyncio.timeout(seconds) as limit:
-                also_known = installation.settings.bridge.also_known
-                collect = partial(self._membership.ask, installation.collect_timeout, also_known)
-                return await make_report(collect, self._state, installation)
-        except TimeoutError as error:
-            if not limit.expired():
-                raise
-            raise ReportCutError(f"the report was not done after {seconds:g} s, and was given up") from error
+                return await make_report(collect, self._state, self._installation)
+        except Exception as error:  # noqa: BLE001 - the service outlives whatever one report meets
+            if isinstance(error, TimeoutError) and limit.expired():
+                return ReportCutError(f"the report was not done after {seconds:g} s, and was given up")
+            return error
 
     def _succeeded(self, made: Made, seconds: float) -> None:
         self._retry_at, self._backoff = math.inf, None
@@ -231,26 +222,26 @@ class ReportLoop:
             self.status, reports=self.status.reports + 1, failures=0, error=None, last_duration=seconds
         )
         for kind in ("no_node_answered", "report_failed"):
-            self._conditions.end(kind, "reporting_again")
-        for kind, (over, name) in _CONDITIONS.items():
+            self._conditions.end(kind)
+        for kind, name in _LASTING.items():
             present: dict[str, Note] = {note.about: note for note in made.report.notes if note.kind == kind}
-            self._conditions.only(kind, over, name, present)
+            self._conditions.only(kind, name, present)
 
     def _failed(self, error: Exception, *, scheduled: bool) -> None:
         failures = self.status.failures + 1
         self.status = replace(self.status, failures=failures, error=str(error) or type(error).__name__)
         if scheduled:
-            longest = min(LONGEST_RETRY, self._schedule.period)
+            longest = min(LONGEST_RETRY, self._period)
             self._backoff = self._backoff or backoff(FIRST_RETRY, longest)
             self._retry_at = self._loop.time() + next(self._backoff)
-        wait = max(0.0, min(self._due, self._retry_at) - self._loop.time())
+        wait = max(0.0, self._next - self._loop.time())
         kind = "no_node_answered" if isinstance(error, NoNodeAnswered) else "report_failed"
         self._conditions.failed(kind, error, failures=failures, retry_in=f"{wait:.1f}s")
 
     def _keep_status(self) -> None:
         """Let everybody know how we are, and when the next report is due as a time of day."""
         now = Time(self._state.clock.wall())
-        wait = max(0.0, min(self._due, self._retry_at) - self._loop.time())
+        wait = max(0.0, self._next - self._loop.time())
         self.status = replace(self.status, seen_at=now, next_report_at=Time(now + round(wait * MICROSECONDS)))
         try:
             self._state.keep_service(self.status)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from functools import partial
 from typing import TYPE_CHECKING, Final, TypeGuard
 
 from bridge.config.access import SERVICE_NAME
@@ -12,11 +11,11 @@ from bridge.erlang.errors import BadNodeName, ErlangError, NameTaken
 from bridge.erlang.names import NodeName
 from bridge.erlang.terms import Atom
 from bridge.log import Line
-from bridge.mongooseim.collect import collect, port_of_members
+from bridge.mongooseim.collect import port_of_members
 from bridge.mongooseim.errors import NoNodeAnswered
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable
 
     from bridge.app import Installation
     from bridge.conditions import Conditions
@@ -59,12 +58,11 @@ class Membership:
         if self._joining is None or self._joining.done():
             self._joining = asyncio.get_running_loop().create_task(self._join(), name="join the cluster")
 
-    async def ask(self, timeout: float, also_known: Sequence[str] = ()) -> ClusterFacts:  # noqa: ASYNC109
+    async def ask(self, installation: Installation) -> ClusterFacts:
         """The facts of the cluster, by the configured entry nodes or, where none of them answers, by those seen last.
 
         Args:
-            timeout: seconds for each node.
-            also_known: modules that the operator lets pass by name.
+            installation: how to ask; it reaches the cluster as the one that this was made with.
 
         Raises:
             NoNodeAnswered: not one node could be asked.
@@ -72,13 +70,13 @@ class Membership:
         node = self._named()
         node.forget()
         try:
-            facts = await self._collect(node, timeout, also_known)
+            facts = await self._collect(node, installation)
         except NoNodeAnswered:
             if not node.name_taken:
                 raise
             # The other bridge of our name has the connections; names that the nodes lend are nobody's.
-            async with self._installation.node(named=False) as lent:
-                facts = await self._collect(lent, timeout, also_known)
+            async with installation.node(named=False) as lent:
+                facts = await self._collect(lent, installation)
         self._members = tuple(member.name for member in facts.nodes)
         self.join()
         return facts
@@ -92,14 +90,13 @@ class Membership:
         if node:
             await node.close()
 
-    async def _collect(self, node: Node, timeout: float, also_known: Sequence[str]) -> ClusterFacts:  # noqa: ASYNC109
-        ask = partial(collect, node, timeout=timeout, own_name=str(self.access.own_name), also_known=also_known)
+    async def _collect(self, node: Node, installation: Installation) -> ClusterFacts:
         try:
-            return await ask(self.access.entries)
+            return await installation.ask(node, self.access.entries)
         except NoNodeAnswered:
             if not self._others():
                 raise
-            return await ask(self._wanted())
+            return await installation.ask(node, self._wanted())
 
     def _others(self) -> list[NodeName]:
         """The members of the last report that are not entry nodes."""
@@ -140,7 +137,7 @@ class Membership:
     def _up(self, name: str) -> None:
         log.info(Line("node_up", node=name))
         if self._node and not self._node.name_taken:
-            self._conditions.end("name_taken", "name_free_again")
+            self._conditions.end("name_taken")
 
     def _down(self, name: str, reason: str) -> None:
         log.info(Line("node_down", node=name, reason=reason))

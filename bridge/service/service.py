@@ -9,13 +9,12 @@ from enum import Enum
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-import msgspec
-
 from bridge import __version__
 from bridge.conditions import Conditions
 from bridge.config.consent import notice, require
 from bridge.errors import BridgeError
 from bridge.log import Line
+from bridge.service.changes import NEEDS_RESTART, NEEDS_SENDER, changes
 from bridge.service.deliveries import Deliveries
 from bridge.service.loop import ReportLoop
 from bridge.service.membership import Membership
@@ -25,7 +24,6 @@ from bridge.service.triggers import Triggers
 
 if TYPE_CHECKING:
     from bridge.app import Installation
-    from bridge.config.access import Access
     from bridge.delivery.sender import Sender
     from bridge.report.model import Report
     from bridge.service.reporting import Made
@@ -41,13 +39,6 @@ FLUSH_SECONDS: Final = 5.0
 """How long deliveries may go on after that. With a reload in between it makes less than the 10 s that are promised."""
 VERIFY_SECONDS: Final = 30.0
 """Between looks at what was delivered; a report can be proved for 24 minutes."""
-NEEDS_SENDER: Final = frozenset({"bridge.ca_file", "bridge.google", "bridge.proxy", "destinations"})
-"""Keys that say how requests go out."""
-NEEDS_RESTART: Final = frozenset(
-    f"bridge.{key}"
-    for key in ("state_dir", "queue_max_batches", "queue_max_bytes", "history_days", "missing_days", "health")
-)
-"""Keys that a running service does not take over; all others it does."""
 
 
 class _Order(Enum):
@@ -107,7 +98,7 @@ class Service:
                 from bridge.health.server import HealthListener  # noqa: PLC0415 - off by default, and slow to import
 
                 preview = self._preview if installation.role.collects else None
-                listener = HealthListener(installation, self._state, self._stuck, preview)
+                listener = HealthListener(lambda: self._installation, self._state, self._stuck, preview)
                 await stack.enter_async_context(listener)
                 log.info(Line("health_listening", page=listener.address))
             try:
@@ -177,7 +168,8 @@ class Service:
 
     def _enter(self, installation: Installation) -> Membership:
         assert self._reports
-        return Membership(installation, Triggers(self._reports.request, self._state).answer, self._conditions)
+        triggers = Triggers(self._reports.request, lambda: self._installation.document(self._state))
+        return Membership(installation, triggers.answer, self._conditions)
 
     def _ended(self, end: Made | Exception) -> None:
         assert self._reports
@@ -200,7 +192,7 @@ class Service:
     def _log_start(self) -> None:
         settings = self._installation.settings
         more: dict[str, object] = {}
-        if isinstance(self._reports, ReportLoop):
+        if self._reports:
             more["first_report_in"] = f"{self._reports.first_report_in:g}s"
             more["then_every"] = f"{settings.service.periodic_report / 1000:g}s"
         if not settings.bridge.health.port:
@@ -236,11 +228,7 @@ class Service:
         try:
             new = self._installation.reload()
             changed = changes(self._installation, new)
-            sender = (
-                new.sender()
-                if changed & {"bridge.ca_file", "bridge.google", "bridge.proxy", "destinations"}
-                else self._sender
-            )
+            sender = new.sender() if changed & NEEDS_SENDER else self._sender
         except Exception as error:
             if self._reports:
                 self._reports.reload_refused(str(error) or type(error).__name__)
@@ -263,32 +251,3 @@ class Service:
             ignored = ", ".join(sorted(changed & NEEDS_RESTART)) or "nothing"
             log.info(Line("reloaded", changed=", ".join(sorted(changed)) or "nothing", needs_restart=ignored))
         self._notifier.ready("reloaded")
-
-
-def changes(old: Installation, new: Installation) -> frozenset[str]:
-    """The keys whose values differ; what lies in files counts for the key that names them."""
-    sections = {
-        "": (old.settings.service, new.settings.service),
-        "bridge.": (old.settings.bridge, new.settings.bridge),
-    }
-    changed = {
-        f"{prefix}{field.name}"
-        for prefix, (before, after) in sections.items()
-        for field in msgspec.structs.fields(before)
-        if getattr(before, field.name) != getattr(after, field.name)
-    }
-    parts: dict[str, tuple[object, object]] = {
-        "bridge.ca_file": (old.ca_contents, new.ca_contents),
-        "destinations": ((old.targets, old.destinations), (new.targets, new.destinations)),
-    }
-    if new.role.collects:
-        parts |= _parts_of_access(old.access, new.access)
-    return frozenset(changed | {key for key, (before, after) in parts.items() if before != after})
-
-
-def _parts_of_access(old: Access, new: Access) -> dict[str, tuple[object, object]]:
-    return {
-        "cookie": (old.cookie.secret, new.cookie.secret),
-        "bridge.tls": ((old.tls, old.tls_files), (new.tls, new.tls_files)),
-        "bridge.nodes": (old.entries, new.entries),
-    }

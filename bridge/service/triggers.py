@@ -2,11 +2,11 @@
 
     report   makes a report now: {ok, #{report => 12, nodes => 2, events => 57, notes => [Binary]}} once it is queued,
              {ok, started} when that takes longer than a call's usual patience of 5 s, {error, Binary} when it failed
-    status   a map: version, reports since the start, the last and the next report, the last error, each destination
+    status   a map: what `mongooseim-bridge status --format json` prints
     version  our version, a binary
 
-Anything else gets {error, {unknown_request, [report, status, version]}}. Times are binaries as "2026-01-31T12:00:00Z",
-texts are binaries, what there is not is `undefined`: no answer makes an atom that the node did not have.
+Anything else gets {error, {unknown_request, [report, status, version]}}. Texts and times are binaries, names of fields
+are atoms, what there is not is `undefined`: no answer makes an atom of what a report or a destination holds.
 """
 
 from __future__ import annotations
@@ -14,18 +14,19 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from bridge import __version__
 from bridge.erlang.terms import Atom
 from bridge.state.errors import StateError
-from bridge.times import moment
+from bridge.times import rfc3339
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from bridge.erlang.terms import Term
     from bridge.service.reporting import Made
-    from bridge.state.state import State
-    from bridge.state.status import DestinationStatus, Status
+    from bridge.state.status import StatusDocument
 
 PATIENCE: Final = 4.0
 """Seconds until a caller is told that the report is under way; gen_server:call/2 waits for 5."""
@@ -34,26 +35,28 @@ LEAST_PERIOD: Final = 10.0
 
 _OK: Final = Atom("ok")
 _ERROR: Final = Atom("error")
-_UNDEFINED: Final = Atom("undefined")
 
 
 class Triggers:
     """Answers the requests of peers; nothing else can be called."""
 
     def __init__(
-        self, request_report: Callable[[], asyncio.Future[Made]], state: State, patience: float = PATIENCE
+        self,
+        request_report: Callable[[], asyncio.Future[Made | Exception]],
+        status: Callable[[], StatusDocument],
+        patience: float = PATIENCE,
     ) -> None:
         """Prepare.
 
         Args:
             request_report: has a report made, and gives what becomes of it.
-            state: what `status` shows.
+            status: gives what `status` shows.
             patience: seconds that a caller waits for its report.
         """
         self._request_report = request_report
-        self._state = state
+        self._status = status
         self._patience = patience
-        self._last: asyncio.Future[Made] | None = None
+        self._last: asyncio.Future[Made | Exception] | None = None
         self._last_at = 0.0
 
     async def answer(self, request: Term) -> Term:
@@ -63,7 +66,7 @@ class Triggers:
                 return await self._report()
             case Atom("status"):
                 try:
-                    return _atoms(_status(self._state.status(1)))
+                    return _term(msgspec.to_builtins(self._status(), enc_hook=rfc3339))
                 except StateError as error:
                     return (_ERROR, str(error).encode())
             case Atom("version"):
@@ -82,52 +85,26 @@ class Triggers:
             return (_OK, Atom("started"))
         if future.cancelled():
             return (_ERROR, b"the bridge is about to stop")
-        if error := future.exception():
-            self._last = None
-            return (_ERROR, str(error).encode())
         made = future.result()
-        notes = [str(note).encode() for note in made.report.notes]
-        counts = {"report": made.id, "nodes": len(made.report.nodes), "events": len(made.report.events)}
-        return (_OK, _atoms({**counts, "notes": notes}))
+        if isinstance(made, Exception):
+            self._last = None
+            return (_ERROR, str(made).encode())
+        report = made.report
+        counts = {"report": made.id, "nodes": len(report.nodes), "events": len(report.events)}
+        return (_OK, _term({**counts, "notes": list(map(str, report.notes))}))
 
 
-def _status(status: Status) -> Mapping[str, Term]:
-    service, last = status.service, status.last_report
-    assert service  # it is the one that answers
-    return {
-        "version": service.version.encode(),
-        "started_at": _moment(service.started_at),
-        "period_ms": round(service.period * 1000),
-        "reports": service.reports,
-        "failures": service.failures,
-        "error": _text(service.error),
-        "last_report": last.id if last else _UNDEFINED,
-        "last_report_at": _moment(last.collected_at if last else None),
-        "next_report_at": _moment(service.next_report_at),
-        "nodes": [node.name.encode() for node in status.nodes if node.missing_since is None],
-        "missing_nodes": [node.name.encode() for node in status.nodes if node.missing_since is not None],
-        "destinations": [_atoms(_destination(destination)) for destination in status.destinations],
-    }
-
-
-def _destination(destination: DestinationStatus) -> Mapping[str, Term]:
-    return {
-        "name": destination.name.encode(),
-        "delivered": destination.delivered,
-        "queued": destination.queued_events,
-        "rejected": destination.rejected,
-        "dropped": sum(destination.dropped.values()),
-        "error": _text(destination.error if destination.failing_since else None),
-    }
-
-
-def _atoms(fields: Mapping[str, Term]) -> Term:
-    return {Atom(name): value for name, value in fields.items()}
-
-
-def _text(text: str | None) -> Term:
-    return _UNDEFINED if text is None else text.encode()
-
-
-def _moment(microseconds: int | None) -> Term:
-    return _UNDEFINED if microseconds is None else moment(microseconds).encode()
+def _term(value: object) -> Term:
+    """What is in a document as JSON has it, as an Erlang term."""
+    match value:
+        case None:
+            return Atom("undefined")
+        case bool():
+            return Atom(str(value).lower())
+        case str():
+            return value.encode()
+        case list() | tuple():
+            return [_term(each) for each in value]
+        case dict():
+            return {Atom(name): _term(each) for name, each in value.items()}
+    return value

@@ -56,7 +56,7 @@ class Verification:
         except Exception as error:  # noqa: BLE001 - whatever it is, the next look may succeed
             self._conditions.failed("verification_failing", error)
         else:
-            self._conditions.end("verification_failing", "verification_recovered")
+            self._conditions.end("verification_failing")
 
     async def _look(self) -> None:
         """Ask about every report that can be proved now and was not asked about yet."""
@@ -75,7 +75,7 @@ class Verification:
             self._conditions.failed("verification_failing", error, about, destination=name)
             self._state.receipts.keep(one.report, about, delivered, str(error))
             return
-        self._conditions.end("verification_failing", "verification_recovered", about, destination=name)
+        self._conditions.end("verification_failing", about, destination=name)
         failed = missing.total()
         why = (Word.NOTHING if failed == delivered else Word.PARTLY).why if failed else None
         self._state.receipts.keep(one.report, about, delivered, Processed(failed, why))

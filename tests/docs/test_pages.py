@@ -20,6 +20,7 @@ from bridge.errors import ExitCode
 from bridge.health import metrics
 from bridge.health.server import PATHS, PREVIEW
 from bridge.log_events import LOG_EVENTS
+from tests.health.support import metric_names
 from tests.support.docs import DOCS
 
 if TYPE_CHECKING:
@@ -72,11 +73,11 @@ def test_every_exit_code_is_explained() -> None:
 
 def test_every_metric_and_path_of_the_health_listener_is_explained() -> None:
     text = section((DOCS / "operations.md").read_text(), "Health and metrics")
-    names = {gauge.name for gauge in (*metrics.SERVICE, *metrics.REPORT, *metrics.DESTINATION)} | metrics.OTHERS.keys()
+    names = metric_names()
     rows = re.findall(r"^\| ((?:`\w+`(?:, )?)+) \|", text, re.MULTILINE)
-    assert {name for row in rows for name in re.findall(r"`(\w+)`", row)} == {"info"} | names
+    assert {name for row in rows for name in re.findall(r"`(\w+)`", row)} == names
     assert {name.removeprefix(metrics.PREFIX) for name in re.findall(rf"{metrics.PREFIX}(\w+)", text)} <= names
-    assert set(re.findall(r"^\| `(/[\w.]*)` \|", text, re.MULTILINE)) == {*PATHS, PREVIEW} - {"/status.json"}
+    assert set(re.findall(r"^\| `(/[\w.]*)` \|", text, re.MULTILINE)) == {*PATHS, PREVIEW} - {"/page.json"}
 
 
 QUOTED = """

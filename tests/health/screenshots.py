@@ -49,7 +49,7 @@ PREVIEW: Final = """
     document.getElementById("ask").click();
     setInterval(() => document.getElementById("changes").hidden || done(), 50);
 """
-UNFOLD: Final = "document.querySelectorAll('details').forEach(each => each.open = true); setTimeout(arguments[0], 100)"
+UNFOLD: Final = "document.querySelectorAll('details').forEach(each => each.open = true); setTimeout(arguments[0], 500)"
 
 
 async def main() -> None:

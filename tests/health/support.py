@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any
 from msgspec import structs
 
 from bridge.app import Installation
+from bridge.health import metrics
 from bridge.health.server import HealthListener
 from bridge.mongooseim.facts import Unreachable
+from bridge.report.model import Note
 from bridge.service.reporting import Made, build_report, make_report
 from bridge.state.queue import Outcome, Settled
 from bridge.state.receipts import Processed
 from bridge.state.state import State
-from bridge.state.status import ServiceStatus
+from bridge.state.status import DestinationStatus, NodeStatus, Processing, ReportStatus, ServiceStatus, Status
 from bridge.times import MICROSECONDS
 from tests.delivery.support import HOUR, NOW, SECRET, Hands, send_all
 
@@ -92,7 +94,7 @@ class Place:
 
     def listener(self, **health: Any) -> HealthListener:
         """A listener on any free port, or as it is told."""
-        listener = HealthListener(self.installation, self.state, lambda: self.stuck, self.preview)
+        listener = HealthListener(lambda: self.installation, self.state, lambda: self.stuck, self.preview)
         listener.port, listener.host = health.get("port", 0), health.get("host", "127.0.0.1")
         return listener
 
@@ -141,3 +143,18 @@ class Place:
 
     async def deliver(self) -> None:
         await send_all(self.state, self.installation.destinations, seconds=2.0)
+
+
+def everything() -> Status:
+    """A status in which every metric has a value."""
+    service = ServiceStatus("0.1.0", 1, 2, 60.0, "", next_report_at=3, last_duration=0.1)
+    report = ReportStatus(1, 1, 1, "1.2", 57, ("a@h",), (Note("own_reporter_on", "", "twice"),), ())
+    to = DestinationStatus("G-1", "G-1", oldest=1, last_at={Outcome.DELIVERED: 2}, processing=Processing(1, 0, 0, None))
+    return Status(4, service, (report,), (NodeStatus("a@h", "6.8.0", 1, None, None),), (to,))
+
+
+def metric_names() -> set[str]:
+    """Every metric of ours, without its prefix."""
+    suffixes = {"counter": "_total", "info": "_info"}
+    named = (family.name + suffixes.get(family.type, "") for family in metrics.families(everything()))
+    return {name.removeprefix(metrics.PREFIX) for name in named}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import product
 from typing import TYPE_CHECKING
 
 import pytest
@@ -51,6 +52,8 @@ class Page:
 
     def unfold(self) -> None:
         self.browser.execute_script("document.querySelectorAll('details').forEach(each => each.open = true)")
+        shown = "const raw = document.getElementById('raw'); return raw.hidden || raw.shown"
+        self.until(lambda: self.browser.execute_script(shown), "the events are shown")
 
     def until(self, holds: Callable[[], object], what: str) -> None:
         wait_until(holds, what)
@@ -158,34 +161,27 @@ async def test_the_page_shows_what_was_shared_and_what_became_of_it(
                 assert found[names[1]][:4] == ["failing", "last taken never", "0 delivered", f"{events} waiting"]
                 assert found[names[1]][-1].startswith("next attempt")
                 assert "answered 503 Service Unavailable" in page.text("problem-list")
-                ((number, _, total, nodes, became),) = page.rows("history")
+                ((number, _, total, nodes, became),) = page.rows("past tbody")
                 assert (number, total, nodes) == ("1", str(events), "2")
                 assert f"{events} delivered" in became
                 assert f"{events} waiting" in became
                 assert "report = true" in page.text("consent")
+                bars = page.bars()
+                assert bars["mod_roster"][0] == "rdbms 3"
+                assert bars["mod_muc (online)"][0] == "cets 2"
+                lengths = {module: sum(widths) for module, (_, widths) in bars.items()}
+                assert lengths["mod_roster"] == pytest.approx(3 * lengths["mod_http_upload"], rel=0.05)
+                assert lengths["mod_roster"] == pytest.approx(lengths["mod_last"], rel=0.01)
+                assert bars["mod_event_pusher"][0] == "push 1, http 1", "its event names one of them"
+                assert "rdbms: 6 modules" in page.text("backends")
+                assert "s3: 1 module" in page.text("backends")
+                asyncio.run_coroutine_threadsafe(place.report(replace(facts, domain_count=6)), loop).result(10)
+                page.until(lambda: page.words()["Domains"] == "6", "the new report appears by itself")
+                assert len(page.marks(".trend")) == len(page.rows("past tbody")) == 2
                 assert complaints(page.browser) == []
 
+            loop = asyncio.get_running_loop()
             await seen(browser, place, look)
-
-
-async def test_bars_are_as_long_as_the_host_types_are_many(
-    browser: WebDriver, place: Place, facts: ClusterFacts
-) -> None:
-    await place.report(facts)
-
-    def look(page: Page) -> None:
-        page.open()
-        bars = page.bars()
-        assert bars["mod_roster"][0] == "rdbms 3"
-        assert bars["mod_muc (online)"][0] == "cets 2"
-        lengths = {module: sum(widths) for module, (_, widths) in bars.items()}
-        assert lengths["mod_roster"] == pytest.approx(3 * lengths["mod_http_upload"], rel=0.05)
-        assert lengths["mod_roster"] == pytest.approx(lengths["mod_last"], rel=0.01)
-        assert bars["mod_event_pusher"][0] == "push 1, http 1", "its event names one of them"
-        assert "rdbms: 6 modules" in page.text("backends")
-        assert "s3: 1 module" in page.text("backends")
-
-    await seen(browser, place, look)
 
 
 async def test_before_the_first_report_the_page_says_what_to_expect(browser: WebDriver, place: Place) -> None:
@@ -214,7 +210,7 @@ async def test_without_destinations_it_says_that_nothing_leaves(
             page.open()
             assert "nothing leaves this network" in page.text("nobody")
             page.unfold()
-            assert page.rows("history")[0][-1] == "JSON log only"
+            assert page.rows("past tbody")[0][-1] == "JSON log only"
 
         await seen(browser, place, look)
 
@@ -318,11 +314,11 @@ async def test_every_chart_shows_what_the_state_file_has(
                         for values in series
                     ]
                 page.unfold()
-                script = (
-                    "return [...document.querySelectorAll('.figures tr')].map(r => [...r.cells].map(c => c.innerText))"
+                cells = (
+                    "[...document.querySelectorAll('#trends .figures tr')].map(r => [...r.cells].map(c => c.innerText))"
                 )
                 assert f"Since {moment(reports[0].collected_at)}" in page.text("developed")
-                head, *rows = browser.execute_script(script)
+                head, *rows = browser.execute_script(f"return {cells}")
                 assert head[2:] == ["Nodes", "Modules", "Events", *STANZA_TYPES]
                 columns = [
                     values
@@ -350,9 +346,44 @@ async def test_every_chart_shows_what_the_state_file_has(
                         "refused": of.rejected,
                     }
                     assert label == f"{at}: " + ", ".join(f"{n} {what}" for what, n in numbered.items() if n)
+                told_on_hover_and_focus(page)
                 assert complaints(browser) == []
 
             await seen(browser, place, look)
+
+
+def told_on_hover_and_focus(page: Page) -> None:
+    """A value is told in all charts that are linked, where the pointer or the focus is."""
+    browser = page.browser
+    nodes = page.marks('.trend:has([aria-label="Nodes"])')
+
+    def told(title: str) -> str:
+        group = browser.find_element(By.CSS_SELECTOR, ".linked")
+        panel = f'.trend:has([aria-label="{title}"]) .told'
+        said = group.find_element(By.CSS_SELECTOR, panel).text
+        return f"{group.find_element(By.CSS_SELECTOR, '.when').text}: {said}"
+
+    def mark(position: int) -> WebElement:
+        return browser.find_elements(By.CSS_SELECTOR, '[aria-label="Messages"] .mark')[position]
+
+    assert told("Nodes") == nodes[-1]
+    ActionChains(browser).move_to_element(mark(4)).perform()
+    assert told("Nodes") == nodes[4]
+    ActionChains(browser).move_to_element(browser.find_element(By.TAG_NAME, "h1")).perform()
+    assert told("Nodes") == nodes[-1]
+    browser.execute_script("arguments[0].focus()", mark(6))
+    ActionChains(browser).send_keys(Keys.ARROW_LEFT, Keys.ARROW_LEFT).perform()
+    assert told("Nodes") == nodes[4]
+    seen_at = browser.execute_script("return performance.now()")
+    page.until(lambda: browser.execute_script(REFRESHED, seen_at), "the page is refreshed")
+    assert told("Nodes") == nodes[4], "a refresh leaves the focus alone"
+    ActionChains(browser).send_keys(Keys.HOME).perform()
+    assert told("Nodes") == nodes[0]
+    ActionChains(browser).send_keys(Keys.TAB).perform()
+    assert told("Nodes") == nodes[-1]
+    assert (
+        browser.switch_to.active_element.get_attribute("aria-label") == page.marks('.trend:has([aria-label="IQs"])')[-1]
+    )
 
 
 NAMES = {1: ("",), 2: ("sent", "received")}
@@ -385,67 +416,8 @@ async def test_processed_is_told_from_delivered_where_the_destination_says_so(
     await seen(browser, place, look)
 
 
-async def test_values_are_told_on_hover_and_focus_in_all_linked_charts(
-    browser: WebDriver, tmp_path: Path, facts: ClusterFacts
-) -> None:
-    async with Emulator() as good, Emulator() as bad:
-        place = Place(tmp_path, [good.url, bad.url])
-        with place.state:
-            await lived(place, facts, good, bad)
-
-            def look(page: Page) -> None:
-                page.open()
-                nodes = page.marks('.trend:has([aria-label="Nodes"])')
-
-                def told(title: str) -> str:
-                    group = browser.find_element(By.CSS_SELECTOR, ".linked")
-                    panel = f'.trend:has([aria-label="{title}"]) .told'
-                    said = group.find_element(By.CSS_SELECTOR, panel).text
-                    return f"{group.find_element(By.CSS_SELECTOR, '.when').text}: {said}"
-
-                def mark(position: int) -> WebElement:
-                    return browser.find_elements(By.CSS_SELECTOR, '[aria-label="Messages"] .mark')[position]
-
-                assert told("Nodes") == nodes[-1]
-                ActionChains(browser).move_to_element(mark(4)).perform()
-                assert told("Nodes") == nodes[4]
-                ActionChains(browser).move_to_element(browser.find_element(By.TAG_NAME, "h1")).perform()
-                assert told("Nodes") == nodes[-1]
-                browser.execute_script("arguments[0].focus()", mark(6))
-                ActionChains(browser).send_keys(Keys.ARROW_LEFT, Keys.ARROW_LEFT).perform()
-                assert told("Nodes") == nodes[4]
-                seen_at = browser.execute_script("return performance.now()")
-                page.until(lambda: browser.execute_script(REFRESHED, seen_at), "the page is refreshed")
-                assert told("Nodes") == nodes[4], "a refresh leaves the focus alone"
-                ActionChains(browser).send_keys(Keys.HOME).perform()
-                assert told("Nodes") == nodes[0]
-                ActionChains(browser).send_keys(Keys.TAB).perform()
-                assert told("Nodes") == nodes[-1]
-                assert (
-                    browser.switch_to.active_element.get_attribute("aria-label")
-                    == page.marks('.trend:has([aria-label="IQs"])')[-1]
-                )
-
-            await seen(browser, place, look)
-
-
-REFRESHED = """return performance.getEntriesByType("resource").filter(each => each.name.includes("/status.json"))
+REFRESHED = """return performance.getEntriesByType("resource").filter(each => each.name.includes("/page.json"))
     .some(each => each.startTime > arguments[0] && each.responseEnd < performance.now() - 50)"""
-
-
-async def test_a_new_report_appears_by_itself(browser: WebDriver, place: Place, facts: ClusterFacts) -> None:
-    await place.report(facts)
-    loop = asyncio.get_running_loop()
-
-    def look(page: Page) -> None:
-        page.open()
-        assert page.words()["Domains"] == "5"
-        changed = replace(facts, domain_count=6)
-        asyncio.run_coroutine_threadsafe(place.report(changed), loop).result(10)
-        page.until(lambda: page.words()["Domains"] == "6", "the new report is shown")
-        assert len(page.marks(".trend")) == 2
-
-    await seen(browser, place, look)
 
 
 async def test_whatever_a_report_holds_is_text_and_never_markup(
@@ -531,11 +503,7 @@ async def test_the_page_says_when_the_service_is_gone(browser: WebDriver, place:
     await asyncio.to_thread(page.until, lambda: page.text("state") == "not reachable", "the loss is shown")
 
 
-@pytest.mark.parametrize("width", [1280, 360])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-async def test_everything_fits_and_stands_out(
-    browser: WebDriver, tmp_path: Path, facts: ClusterFacts, scheme: str, width: int
-) -> None:
+async def test_everything_fits_and_stands_out(browser: WebDriver, tmp_path: Path, facts: ClusterFacts) -> None:
     async with Emulator() as good, Emulator() as bad:
         place = Place(tmp_path, [good.url, bad.url])
         place.previews(facts)
@@ -545,18 +513,19 @@ async def test_everything_fits_and_stands_out(
             place.say(failures=1, error="no node answers")
 
             def look(page: Page) -> None:
-                with shown_at(browser, width, scheme):
-                    page.open()
-                    assert cut_off(browser) == []
-                    height = browser.execute_script("return document.documentElement.scrollHeight")
-                    assert height < (3000 if width == 360 else 2200)
-                    page.unfold()
-                    page.ask()
-                    assert cut_off(browser) == []
-                    assert browser.execute_script("return document.documentElement.scrollWidth") <= width
-                    compared = contrasts(browser)
-                assert len(compared) > 400
-                assert [each for each in compared if each[1] < each[2]] == []  # WCAG AA: 4.5 for text, 3 for shapes
+                for width, scheme in product((1280, 360), ("light", "dark")):
+                    with shown_at(browser, width, scheme):
+                        page.open()
+                        assert cut_off(browser) == []
+                        height = browser.execute_script("return document.documentElement.scrollHeight")
+                        assert height < (3000 if width == 360 else 2200)
+                        page.unfold()
+                        page.ask()
+                        assert cut_off(browser) == []
+                        assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+                        compared = contrasts(browser)
+                    assert len(compared) > 400
+                    assert [each for each in compared if each[1] < each[2]] == []  # WCAG AA: text 4.5, shapes 3
 
             await seen(browser, place, look)
 

@@ -46,7 +46,7 @@ LATE = 0.25
 SHELL_SECONDS = 10.0
 """Within which the shell of each node can ask the bridge again after a fault; reports are made every second."""
 SHELL = "gen_server:call({mongooseim_bridge, 'mongooseim_bridge@localhost'}, version, 1000)"
-CALM = 4.0
+CALM = 3.0
 """Seconds without faults at the start and at the end."""
 FAULTS = ("503*3", "500*2", "429:retry-after=1*2", "drop*2", "slow=0.4*6", "ok*3; 502*2; ok*5; drop*1")
 """None of them counts events and then hides it, so exactly once is what must come of them."""
@@ -316,7 +316,7 @@ def soak(seconds: float, seed: int, directory: Path) -> list[str]:
         environ = {**cluster.environ, "MONGOOSEIM_BRIDGE_NODES": entries}
         bridge = Bridge(directory / "bridge", environ, (emulator.url,), service=SERVICE, settings=SETTINGS)
         chaos = Chaos(cluster, emulator, seed)
-        with running(bridge, "--log-level", "debug") as service:
+        with running(bridge, "--log-level", "debug", fork=False) as service:
             service.wait_for("report_collected")
             sampler = Sampler(service.process.pid)
             sampling = threading.Thread(target=sampler.run, daemon=True)

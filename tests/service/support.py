@@ -12,6 +12,9 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from tests.support.bridge import PROGRAM
+from tests.support.forked import Forked
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
@@ -38,7 +41,7 @@ def poll(what: str, found: Callable[[], Any], seconds: float = 15.0) -> Any:
 class RunningService:
     """One `run`."""
 
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes] | Forked
     log_file: Path
     bridge: Bridge
 
@@ -83,6 +86,7 @@ def running(
     check: bool = True,
     command: Sequence[str] = ("run",),
     user: tuple[int, int] | None = None,
+    fork: bool = True,
     **environ: str,
 ) -> Iterator[RunningService]:
     """Start `run`, and stop it at the end; it must leave no traceback.
@@ -93,22 +97,26 @@ def running(
         check: whether it has to say that it has started, and to exit with 0.
         command: `run` or another one that runs until it is stopped.
         user: user and group to run it as, where this process is root, with the umask of our units.
+        fork: whether to spare a start of the program.
         environ: further variables.
     """
-    number = len(list(bridge.directory.glob("log-*")))
-    log_file = bridge.directory / f"log-{number}"
-    line = bridge.command("--log-format", "json", *options, *command)
-    if user:
-        line = [sys.executable, "-m", "tests.service.as_user", *map(str, user), *line[1:]]
-    with log_file.open("wb") as out:
-        process = subprocess.Popen(
-            line,
-            env=bridge.process_environ(**environ),
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=out,
-            umask=0o077 if user else -1,
-        )
+    log_file = bridge.directory / f"log-{len(list(bridge.directory.glob('log-*')))}"
+    log_file.touch()
+    arguments = bridge.command("--log-format", "json", *options, *command)[1:]
+    process: subprocess.Popen[bytes] | Forked
+    if fork and not user:
+        process = Forked(arguments, bridge.process_environ(**environ), log_file, log_file)
+    else:
+        line = [sys.executable, "-m", "tests.service.as_user", *map(str, user)] if user else [str(PROGRAM)]
+        with log_file.open("wb") as out:
+            process = subprocess.Popen(
+                [*line, *arguments],
+                env=bridge.process_environ(**environ),
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                umask=0o077 if user else -1,
+            )
     try:
         service = RunningService(process, log_file, bridge)
         if check:

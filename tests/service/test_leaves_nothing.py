@@ -16,13 +16,13 @@ from bridge.app import Installation
 from bridge.service.sd_notify import Notifier
 from bridge.service.service import Service
 from bridge.threads import run
+from erlang_stubs.cluster import StubCluster
+from tests.service.support import poll
 from tests.support.bridge import Bridge
 from tests.support.emulator import running_emulator
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from erlang_stubs.cluster import StubCluster
+    from collections.abc import Iterator
 
 
 def descriptors() -> set[str]:
@@ -36,11 +36,15 @@ def descriptors() -> set[str]:
     return found
 
 
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[StubCluster]:
+    """Every test leaves it as it was."""
+    with StubCluster("default", 2) as cluster:
+        yield cluster
+
+
 @pytest.mark.parametrize("fault", ["none", "node paused", "destination hangs"])
-def test_no_task_thread_or_descriptor_is_left(
-    start_cluster: Callable[..., StubCluster], tmp_path: Path, fault: str
-) -> None:
-    cluster = start_cluster("default", 2)
+def test_no_task_thread_or_descriptor_is_left(cluster: StubCluster, tmp_path: Path, fault: str) -> None:
     with running_emulator(tmp_path / "record.jsonl") as emulator:
         bridge = Bridge(
             tmp_path / "bridge",
@@ -53,12 +57,13 @@ def test_no_task_thread_or_descriptor_is_left(
             cluster.nodes[1].pause()
         elif fault == "destination hangs":
             emulator.fail("hang")
-        environ = bridge.process_environ()
+        # ERL_EPMD_PORT is read of the process itself, which is that of the test.
+        environ = bridge.process_environ(MONGOOSEIM_BRIDGE_EPMD_PORT=str(cluster.epmd_port))
 
         async def main() -> None:
             before = asyncio.all_tasks()
             service = asyncio.create_task(Service(Installation(bridge.config, {}, environ), Notifier(environ)).run())
-            await asyncio.sleep(1.5)
+            await asyncio.to_thread(poll, "a report", (bridge.log_dir / "system_metrics_report.json").exists)
             os.kill(os.getpid(), signal.SIGUSR1)
             os.kill(os.getpid(), signal.SIGHUP)
             await asyncio.sleep(0.2)
@@ -74,6 +79,7 @@ def test_no_task_thread_or_descriptor_is_left(
         finally:
             for number, handler in handlers.items():
                 signal.signal(number, handler)
+            cluster.nodes[1].resume()
         gc.collect()
         assert set(threading.enumerate()) == threads
         assert descriptors() - opened == set()

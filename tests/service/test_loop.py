@@ -21,7 +21,7 @@ from bridge.state.state import State
 from tests.service.virtual_time import virtual
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
     from bridge.service.reporting import Made
@@ -55,7 +55,7 @@ class Cluster:
     async def leave(self) -> None:
         pass
 
-    async def ask(self, timeout: float, also_known: Sequence[str]) -> ClusterFacts:  # noqa: ASYNC109 - as the real one
+    async def ask(self, _: Installation) -> ClusterFacts:
         now = asyncio.get_running_loop().time()
         self.asked.append(now - START)
         self.under_way += 1
@@ -85,6 +85,13 @@ class Rig:
 
     async def until(self, moment: float) -> None:
         await asyncio.sleep(START + moment - asyncio.get_running_loop().time())
+
+
+async def made(request: asyncio.Future[Made | Exception]) -> Made:
+    """The report that a request ends with."""
+    end = await request
+    assert not isinstance(end, Exception)
+    return end
 
 
 def installed(directory: Path, service: ServiceSection, start_jitter: int = 0) -> Installation:
@@ -246,7 +253,7 @@ async def test_a_full_disk_is_told_once_and_the_report_is_made_when_there_is_roo
 async def test_a_request_is_answered_at_once_and_leaves_the_rhythm_alone(tmp_path: Path) -> None:
     async with rig(tmp_path) as it:
         await it.until(30)
-        assert (await it.loop.request()).id == 1
+        assert (await made(it.loop.request())).id == 1
         await it.until(670)
         assert it.cluster.asked == [30, 60, 660]
 
@@ -256,7 +263,7 @@ async def test_all_who_ask_during_a_report_get_the_next_one(tmp_path: Path) -> N
     async with rig(tmp_path, Cluster(takes=lambda _: 5.0)) as it:
         await it.until(62)  # the scheduled one is under way
         first, second = it.loop.request(), it.loop.request()
-        assert (await first).id == (await second).id == 2
+        assert (await made(first)).id == (await made(second)).id == 2
         assert it.cluster.asked == [60, 65]
 
 
@@ -264,27 +271,34 @@ async def test_all_who_ask_during_a_report_get_the_next_one(tmp_path: Path) -> N
 async def test_a_request_that_fails_says_so_to_who_asked_and_is_not_repeated(tmp_path: Path) -> None:
     async with rig(tmp_path, Cluster(answer=lambda _: NoNodeAnswered([GONE]))) as it:
         await it.until(10)
-        with pytest.raises(NoNodeAnswered):
-            await it.loop.request()
+        assert isinstance(await it.loop.request(), NoNodeAnswered)
         await it.until(59)
         assert it.cluster.asked == [10]
 
 
 @virtual
-async def test_who_asks_when_the_loop_has_stopped_is_told_at_once(tmp_path: Path) -> None:
+async def test_who_asks_when_the_loop_stops_is_told(tmp_path: Path) -> None:
     async with rig(tmp_path) as it:
+        asked = it.loop.request()
         it.loop.stop()
         with pytest.raises(asyncio.CancelledError):
-            await it.loop.request()
+            await asked
 
 
+@pytest.mark.parametrize(
+    ("at", "initial", "asked"),
+    [(100, 60, [60, 180, 300]), (10, 30, [30, 150, 270]), (50, 30, [50, 150, 270])],
+    ids=["from the last report on", "from the start, before the first one", "at once, when it would have been due"],
+)
 @virtual
-async def test_new_intervals_take_effect_without_a_restart(tmp_path: Path) -> None:
+async def test_new_intervals_take_effect_without_a_restart(
+    tmp_path: Path, at: int, initial: int, asked: list[int]
+) -> None:
     async with rig(tmp_path) as it:
-        await it.until(100)
-        it.loop.reload(installed(tmp_path, ServiceSection(initial_report=60_000, periodic_report=120_000)))
+        await it.until(at)
+        it.loop.reload(installed(tmp_path, ServiceSection(initial_report=initial * 1000, periodic_report=120_000)))
         await it.until(310)
-        assert it.cluster.asked == [60, 180, 300]
+        assert it.cluster.asked == asked
 
 
 @virtual

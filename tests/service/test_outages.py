@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-import time
+import json
 from typing import TYPE_CHECKING
 
 import pytest
 
+from erlang_stubs.cluster import StubCluster
 from tests.service.support import FAST, kept, poll, rows, running, sent
 from tests.support.bridge import Bridge
 from tests.support.emulator import running_emulator
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterator
     from pathlib import Path
-
-    from erlang_stubs.cluster import StubCluster
 
 QUIET = {"MONGOOSEIM_BRIDGE_COLLECT_TIMEOUT": "500"}
 
 
-@pytest.fixture
-def cluster(start_cluster: Callable[..., StubCluster]) -> StubCluster:
-    return start_cluster("default", 2)
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[StubCluster]:
+    """Every test leaves it as it was."""
+    with StubCluster("default", 2) as cluster:
+        yield cluster
 
 
 def bridge_to(cluster: StubCluster, directory: Path, *endpoints: str) -> Bridge:
@@ -31,6 +32,12 @@ def bridge_to(cluster: StubCluster, directory: Path, *endpoints: str) -> Bridge:
 
 def nodes_seen(bridge: Bridge) -> list[str]:
     return [row[0] for row in rows(bridge, "SELECT nodes FROM reports ORDER BY id")]
+
+
+def failures(bridge: Bridge) -> int:
+    """Attempts in a row that collected nothing."""
+    ((service,),) = rows(bridge, "SELECT value FROM meta WHERE key = 'service'")
+    return int(json.loads(service)["failures"])
 
 
 def test_the_entry_node_dies_and_its_cluster_is_reported_all_the_same(cluster: StubCluster, tmp_path: Path) -> None:
@@ -65,7 +72,7 @@ def test_the_whole_cluster_fails_and_the_first_report_after_it_is_made_at_once(
         failed = service.wait_for("no_node_answered")
         assert failed["level"] == "warning"
         before = len(service.log("report_collected"))
-        time.sleep(1.5)  # attempts that must not be told
+        poll("two more attempts fail", lambda: failures(service.bridge) >= 3)
         assert len(service.log("no_node_answered")) == 1
         assert len(service.log("report_collected")) == before
         for node in cluster.nodes:
@@ -75,12 +82,14 @@ def test_the_whole_cluster_fails_and_the_first_report_after_it_is_made_at_once(
                 node.resume()
             else:
                 node.eval("stub:start_mongooseim()")
+        cluster.join()
         again = service.wait_for("reporting_again", seconds=5)
         assert again["times"] >= 1
         service.wait_for("report_collected", before + 2)
 
 
 def test_increments_stay_right_when_a_node_is_away_for_a_while(cluster: StubCluster, tmp_path: Path) -> None:
+    cluster.nodes[1].eval("stub:advance(xmppMessageSent, 3)")
     with running_emulator(tmp_path / "record.jsonl") as emulator:
         with running(bridge_to(cluster, tmp_path, emulator.url)) as service:
             service.wait_for("report_collected")
@@ -91,40 +100,24 @@ def test_increments_stay_right_when_a_node_is_away_for_a_while(cluster: StubClus
             cluster.nodes[1].eval("stub:advance(xmppMessageSent, 5)")
             service.wait_for("delivered", len(service.log("report_collected")) + 1)
         poll("all there", lambda: sent(emulator.accepted()) == kept(service.bridge))
-        increments = [
-            event["params"]["increment"]
-            for event in emulator.accepted()
-            if event["params"].get("stanza_type") == "xmppMessageSent"
-        ]
-    # 150 were counted before the first report, and no stanza twice since.
-    assert sum(increments) == 155
+        counted = [event["params"] for event in emulator.accepted()]
+    first, *later = (one["increment"] for one in counted if one.get("stanza_type") == "xmppMessageSent")
+    assert first >= 3
+    assert sum(later) == 5, "no stanza is counted twice"
 
 
 def test_an_outage_of_one_destination_holds_up_neither_the_other_nor_the_next_report(
-    cluster: StubCluster, tmp_path: Path
+    default_cluster: StubCluster, tmp_path: Path
 ) -> None:
     with running_emulator(tmp_path / "one.jsonl") as one, running_emulator(tmp_path / "two.jsonl") as two:
         one.fail("503")
-        with running(bridge_to(cluster, tmp_path, one.url, two.url)) as service:
-            service.wait_for("report_collected", 4)
-            poll("two has three", lambda: len(sent(two.accepted())) >= 3)
+        with running(bridge_to(default_cluster, tmp_path, one.url, two.url)) as service:
+            service.wait_for("report_collected", 3)
+            poll("two has two", lambda: len(sent(two.accepted())) >= 2)
             assert one.accepted() == []
             assert len(service.log("delivery_failing")) == 1
             one.fail("")
             service.wait_for("delivery_recovered", seconds=30)
-            poll("one has them too", lambda: len(sent(one.accepted())) >= 4)
+            poll("one has them too", lambda: len(sent(one.accepted())) >= 3)
         history = kept(service.bridge)
         assert sent(one.accepted()) == sent(two.accepted()) == history
-
-
-def test_a_day_of_normal_running_is_less_than_fifty_lines(cluster: StubCluster, tmp_path: Path) -> None:
-    with running_emulator(tmp_path / "record.jsonl") as emulator:
-        bridge = bridge_to(cluster, tmp_path, emulator.url)
-        with running(bridge) as service:
-            service.wait_for("delivered", 5)
-        lines = [line["what"] for line in service.log()]
-    reports = lines.count("report_collected")
-    around = len(lines) - lines.count("report_collected") - lines.count("delivered")
-    assert lines.count("delivered") <= reports
-    # 24 h at the default period of 3 h, with two destinations
-    assert around + 8 * (1 + 2) < 50

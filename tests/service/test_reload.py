@@ -14,7 +14,6 @@ from tests.support.bridge import Bridge
 from tests.support.emulator import running_emulator
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from erlang_stubs.cluster import StubCluster
@@ -38,31 +37,30 @@ def reload(service: RunningService) -> dict[str, object]:
     return service.wait_for("reloaded", before + 1)
 
 
-@pytest.mark.parametrize(
-    ("text", "problem"),
-    [
-        ("[bridge]\nnodez = []", "did you mean 'nodes'?"),
-        ("[bridge", "is not valid TOML"),
-        ('[bridge]\nnodes = ["no node\'s name"]', "bridge.nodes"),
-        ('[services.service_mongoose_system_metrics]\ntracking_id.id = "G-AAAA1"', "has no secret"),
-        ('[bridge]\nca_file = "/nowhere/ca.pem"', "ca_file"),
-    ],
-)
-def test_a_bad_file_keeps_the_old_configuration_and_says_so(bridge: Bridge, text: str, problem: str) -> None:
+BAD = {
+    "[bridge]\nnodez = []": "did you mean 'nodes'?",
+    "[bridge": "is not valid TOML",
+    '[bridge]\nnodes = ["no node\'s name"]': "bridge.nodes",
+    '[services.service_mongoose_system_metrics]\ntracking_id.id = "G-AAAA1"': "has no secret",
+    '[bridge]\nca_file = "/nowhere/ca.pem"': "ca_file",
+}
+
+
+def test_a_bad_file_keeps_the_old_configuration_and_says_so(bridge: Bridge) -> None:
+    bridge.settings = f'nodes = ["{bridge.environ["MONGOOSEIM_BRIDGE_NODES"]}"]'
+    bridge.environ = {name: value for name, value in bridge.environ.items() if not name.endswith("_NODES")}
     bridge.extra["MONGOOSEIM_BRIDGE_STATE_DIR"] = str(bridge.state_dir)
     bridge.extra["MONGOOSEIM_BRIDGE_LOG_DIR"] = str(bridge.log_dir)
-    if "nodes" in text:
-        del (environ := dict(bridge.environ))["MONGOOSEIM_BRIDGE_NODES"]
-        bridge.settings = f'nodes = ["{bridge.environ["MONGOOSEIM_BRIDGE_NODES"]}"]'
-        bridge.environ = environ
-        bridge.configure()
+    bridge.configure()
     with running(bridge) as service:
-        bridge.config.write_text(text)
-        service.send(signal.SIGHUP)
-        refused = service.wait_for("reload_refused")
-        assert refused["level"] == "error"
-        assert problem in refused["problem"]
-        poll("the refusal is in the status", lambda: problem in str(reload_error(bridge)))
+        for text, problem in BAD.items():
+            before = len(service.log("reload_refused"))
+            bridge.config.write_text(text)
+            service.send(signal.SIGHUP)
+            refused = service.wait_for("reload_refused", before + 1)
+            assert refused["level"] == "error"
+            assert problem in refused["problem"]
+            poll("the refusal is in the status", lambda problem=problem: problem in str(reload_error(bridge)))
         service.report()
         bridge.configure()
         assert reload(service)["changed"] == "nothing"
@@ -99,10 +97,8 @@ def test_new_intervals_and_log_level_take_effect(bridge: Bridge) -> None:
         service.wait_for("report_wanted")
 
 
-def test_a_new_cookie_and_new_nodes_take_effect(
-    bridge: Bridge, start_cluster: Callable[..., StubCluster], tmp_path: Path
-) -> None:
-    cluster = start_cluster("6.5", 1)
+def test_a_new_cookie_and_new_nodes_take_effect(bridge: Bridge, default_cluster: StubCluster, tmp_path: Path) -> None:
+    cluster = default_cluster
     cookie = tmp_path / "cookie"
     cookie.write_text("a-wrong-cookie")
     cookie.chmod(0o400)
@@ -124,7 +120,9 @@ def test_a_new_cookie_and_new_nodes_take_effect(
         service.report()
 
 
-def test_certificates_renewed_under_their_old_names_take_effect(bridge: Bridge, tmp_path: Path) -> None:
+def test_certificates_renewed_under_their_old_names_take_effect_and_what_needs_a_restart_is_named(
+    bridge: Bridge, tmp_path: Path
+) -> None:
     https, nodes = tmp_path / "https.pem", tmp_path / "nodes.pem"
     for file in (https, nodes):
         trustme.CA().cert_pem.write_to_path(file)
@@ -136,12 +134,6 @@ def test_certificates_renewed_under_their_old_names_take_effect(bridge: Bridge, 
         assert reload(service)["changed"] == "bridge.ca_file"
         trustme.CA().cert_pem.write_to_path(nodes)
         assert reload(service)["changed"] == "bridge.tls"
-
-
-def test_what_needs_a_restart_is_named(bridge: Bridge, tmp_path: Path) -> None:
-    with running(bridge) as service:
-        old, bridge.settings = bridge.settings, "history_days = 3\n[bridge.health]\nport = 9180"
+        bridge.settings += "\nhistory_days = 3\n[bridge.health]\nport = 9180"
         bridge.configure()
         assert reload(service)["needs_restart"] == "bridge.health, bridge.history_days"
-        bridge.settings = old
-        bridge.configure()

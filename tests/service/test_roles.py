@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bridge.app import Installation
+from bridge.config.errors import ConfigError
+from bridge.config.roles import Role
 from tests.service.support import FAST, poll, rows, running
 from tests.support.bridge import API_SECRET, Bridge
 
@@ -93,6 +96,13 @@ def test_two_users_who_share_the_state_directory_alone_report_together(
     assert API_SECRET not in said
 
 
+def refusal(bridge: Bridge, role: Role) -> str:
+    """Why a process does not start in a role."""
+    with pytest.raises(ConfigError) as refused:
+        Installation(bridge.config, {}, bridge.process_environ(), role).check()
+    return str(refused.value)
+
+
 @pytest.mark.parametrize(
     "source", ['api_secret = "hush-hush"', 'api_secret_file = "{}/api-secret"', 'api_secret_env = "GA4"']
 )
@@ -101,11 +111,9 @@ def test_a_collector_that_can_read_an_api_secret_does_not_start(tmp_path: Path, 
     key, _, value = source.format(tmp_path).partition(" = ")
     with bridge.config.open("a") as file:
         file.write(f'[[bridge.destinations]]\nmeasurement_id = "G-AAAA1"\n{key} = {value}\n')
-    result = bridge.run(*COLLECT)
-    assert result.code == 2
-    assert f"bridge.destinations[0].{key}: this process, which only collects, can read an API secret" in result.err
-    assert "hush-hush" not in result.err
-    assert not bridge.state_dir.exists()
+    said = refusal(bridge, Role.COLLECT)
+    assert f"bridge.destinations[0].{key}: this process, which only collects, can read an API secret" in said
+    assert "hush-hush" not in said
 
 
 @pytest.mark.parametrize("source", ["cookie_file", "cookie", "vm_args", "tls.keyfile", "home"])
@@ -116,12 +124,18 @@ def test_a_sender_that_can_read_what_opens_the_cluster_does_not_start(tmp_path: 
     environ = {"HOME": str(tmp_path if source == "home" else tmp_path / "nowhere")}
     if source == "cookie":
         environ["MONGOOSEIM_BRIDGE_COOKIE"] = "monster"
-    bridge = Bridge(tmp_path / "bridge", {}, ("http://127.0.0.1:1/mp/collect",))
-    if source not in {"cookie", "home"}:
-        bridge.settings = f'{source} = "{file}"'
-        bridge.configure()
-    result = bridge.run(*DELIVER, **environ)
-    assert result.code == 2
-    assert "this process, which only delivers, can read what opens the cluster" in result.err
-    assert "monster" not in result.err
+    settings = f'{source} = "{file}"' if source not in {"cookie", "home"} else ""
+    bridge = Bridge(tmp_path / "bridge", environ, ("http://127.0.0.1:1/mp/collect",), settings=settings)
+    said = refusal(bridge, Role.DELIVER)
+    assert "this process, which only delivers, can read what opens the cluster" in said
+    assert "monster" not in said
+
+
+@pytest.mark.parametrize("command", [COLLECT, DELIVER], ids=" ".join)
+def test_a_process_that_can_read_both_secrets_ends_before_it_opens_anything(
+    tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    bridge = Bridge(tmp_path, {"MONGOOSEIM_BRIDGE_COOKIE": "monster"}, ("http://127.0.0.1:1/mp/collect",))
+    result = bridge.run(*command)
+    assert (result.code, "can read" in result.err) == (2, True)
     assert not bridge.state_dir.exists()

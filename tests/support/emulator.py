@@ -5,6 +5,9 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
+import signal
+import subprocess
 import tempfile
 import time
 import urllib.request
@@ -25,7 +28,7 @@ START_SECONDS = 15.0
 
 @dataclass(frozen=True)
 class RunningEmulator:
-    """A running `ga4-emulator`: its URL, and what it recorded."""
+    """A running `ga4-emulator`: its URL and what it recorded."""
 
     url: str
     record: Path
@@ -69,25 +72,29 @@ def running_emulator(record: Path, *options: str) -> Iterator[RunningEmulator]:
         record: file that it writes; see `RunningEmulator.events`.
         options: further options, e.g. "--fail", "500*3", "--tls-cert", path.
     """
-    arguments = ["ga4-emulator", "--port", "0", "--quiet", "--record", str(record), *options]
+    arguments = ["ga4-emulator", "--port", "0", "--quiet", "--record", record, *options]
     with tempfile.TemporaryDirectory() as directory:
-        process = Forked(Path(directory), arguments, os.environ)
+        said = Path(directory) / "said"
+        process = Forked(list(map(str, arguments)), os.environ, said, said)
         try:
-            yield RunningEmulator(_url(process), record)
+            yield RunningEmulator(_url(process, said), record)
         finally:
-            process.terminate()
-            code = process.ended(5)
-        assert code == 0, f"the emulator ended with {code}: {process.err.read_text()}"
+            process.send_signal(signal.SIGTERM)
+            try:
+                code = process.wait(5)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise
+        assert code == 0, f"the emulator ended with {code}: {said.read_text()}"
 
 
-def _url(process: Forked) -> str:
+def _url(process: Forked, said: Path) -> str:
     deadline = time.monotonic() + START_SECONDS
-    while not (said := process.out.read_text() if process.out.exists() else "").endswith("\n"):
-        assert time.monotonic() < deadline, f"the emulator did not start: {process.err.read_text()}"
+    while process.poll() is None and time.monotonic() < deadline:
+        if said.exists() and (found := re.match(r"listening on (\S+)\n", said.read_text())):
+            return found[1]
         time.sleep(0.01)
-    first = said.splitlines()[0]
-    assert first.startswith("listening on "), said
-    return first.removeprefix("listening on ")
+    raise AssertionError(f"the emulator did not start: {said.read_text()!r}")
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import os
 import sys
 import tempfile
 from pathlib import Path
+from subprocess import TimeoutExpired
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -23,39 +24,60 @@ _FORKS.set_forkserver_preload(
         "bridge.cli.report",
         "bridge.cli.preview",
         "bridge.cli.status",
+        "bridge.cli.run",
         "bridge.cli.emulator",
         "bridge.doctor.examine",
         "bridge.emulator.server",
+        "bridge.service.sd_notify",
+        "bridge.service.service",
+        "anyio._backends._asyncio",
+        "bridge.delivery.ga4",
+        "bridge.delivery.sender",
+        "bridge.erlang.node",
+        "bridge.state.state",
         "httpx",
     ]
 )
 
 
 class Forked:
-    """A running `mongooseim-bridge ARGUMENTS…`; what it prints is in the files `out` and `err` of a directory."""
+    """A command that runs, with what `subprocess.Popen` has of it."""
 
-    def __init__(self, directory: Path, arguments: Sequence[str], environ: Mapping[str, str]) -> None:
-        self.out, self.err = directory / "out", directory / "err"
-        self._arguments = tuple(arguments)
-        work = (self._arguments, dict(environ), str(Path.cwd()), str(self.out), str(self.err))
+    def __init__(self, arguments: Sequence[str], environ: Mapping[str, str], out: Path, err: Path) -> None:
+        """Start `mongooseim-bridge ARGUMENTS…`, which appends to two files, or to one."""
+        work = (tuple(arguments), dict(environ), str(Path.cwd()), str(out), str(err))
         self._process = _FORKS.Process(target=_command, args=work, daemon=True)
         self._process.start()
+        self.pid = self._process.pid or 0
 
-    def ended(self, seconds: float) -> int:
-        """Wait for its end; the exit code.
-
-        Raises:
-            TimeoutError: it took longer than so many seconds, and was killed.
-        """
-        self._process.join(seconds)
-        if self._process.exitcode is None:
-            self._process.kill()
-            raise TimeoutError(f"{' '.join(self._arguments)}: still running after {seconds} s: {self.err.read_text()}")
+    @property
+    def returncode(self) -> int | None:
+        """The exit code; None while it runs."""
         return self._process.exitcode
 
-    def terminate(self) -> None:
-        """Send SIGTERM."""
-        self._process.terminate()
+    def poll(self) -> int | None:
+        """The same."""
+        return self.returncode
+
+    def wait(self, seconds: float | None = None) -> int:
+        """The exit code, as soon as there is one.
+
+        Raises:
+            TimeoutExpired: it took longer than so many seconds.
+        """
+        self._process.join(seconds)
+        if self.returncode is None:
+            raise TimeoutExpired("mongooseim-bridge", seconds or 0.0)
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        """Send it a signal, if it still runs."""
+        if self.returncode is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        """End it at once."""
+        self._process.kill()
 
 
 def run_forked(arguments: Sequence[str], environ: Mapping[str, str], seconds: float) -> tuple[int, str, str]:
@@ -65,8 +87,13 @@ def run_forked(arguments: Sequence[str], environ: Mapping[str, str], seconds: fl
         TimeoutError: it took longer than so many seconds.
     """
     with tempfile.TemporaryDirectory() as directory:
-        command = Forked(Path(directory), arguments, environ)
-        return command.ended(seconds), command.out.read_text(), command.err.read_text()
+        out, err = Path(directory, "out"), Path(directory, "err")
+        process = Forked(arguments, environ, out, err)
+        try:
+            return process.wait(seconds), out.read_text(), err.read_text()
+        except TimeoutExpired:
+            process.kill()
+            raise TimeoutError(f"{' '.join(arguments)}: still running after {seconds} s: {err.read_text()}") from None
 
 
 def _command(arguments: Sequence[str], environ: Mapping[str, str], directory: str, out: str, err: str) -> None:
@@ -74,8 +101,9 @@ def _command(arguments: Sequence[str], environ: Mapping[str, str], directory: st
     os.chdir(directory)
     os.environ.clear()
     os.environ.update(environ)
-    for descriptor, path, flags in ((0, os.devnull, os.O_RDONLY), (1, out, os.O_WRONLY), (2, err, os.O_WRONLY)):
-        opened = os.open(path, flags | os.O_CREAT, 0o600)
+    write = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+    for descriptor, path, flags in ((0, os.devnull, os.O_RDONLY), (1, out, write), (2, err, write)):
+        opened = os.open(path, flags, 0o600)
         os.dup2(opened, descriptor)
         os.close(opened)
     sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w"), open(2, "w", buffering=1)  # noqa: SIM115
