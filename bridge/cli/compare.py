@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING
 import click
 
 from bridge.cli.command import Command
-from bridge.cli.context import format_option, pass_installation
+from bridge.cli.context import echo_json, format_option, pass_installation
 from bridge.cli.progress import Progress
-from bridge.cli.shapes import Comparison, echo_json, shaped
 from bridge.cli.table import table
-from bridge.errors import ExitCode
+from bridge.document import Document
 from bridge.mongooseim.collect import ask, not_running
 from bridge.mongooseim.errors import NoNodeAnswered
 from bridge.mongooseim.merge import merge
 from bridge.mongooseim.own_report import ask_own_report
-from bridge.report.compare import AGREES, UNEXPLAINED, compare
+from bridge.report.compare import AGREES, UNEXPLAINED, Compared, compare
 from bridge.report.events import events
 from bridge.state.totals import stanza_counts
 from bridge.threads import run
@@ -26,13 +25,16 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bridge.app import Installation
-    from bridge.report.compare import Row
 
-UNEXPLAINED_DIFFERENCE = 1
+
+class Comparison(Document, frozen=True):
+    """`compare`."""
+
+    rows: tuple[Compared, ...]
 
 
 @click.command(name="compare", cls=Command)
-@format_option("table", "json")
+@format_option("table", "json", document=Comparison)
 @click.option("--all", "everything", is_flag=True, help="Show what agrees as well.")
 @click.pass_context
 @pass_installation
@@ -43,15 +45,15 @@ def command(installation: Installation, ctx: click.Context, form: str, *, everyt
     one is unexplained. Sends and writes nothing; names of your own that it would disclose stay in the node.
     """
     rows = run(_compare(installation))
-    shown = [row for row in rows if everything or row.verdict != AGREES]
+    shown = tuple(row for row in rows if everything or row.verdict != AGREES)
     if form == "json":
-        echo_json(shaped(Comparison, rows=shown))
+        echo_json(Comparison(shown))
     else:
         click.echo(_as_table(rows, shown))
-    ctx.exit(UNEXPLAINED_DIFFERENCE if any(row.verdict == UNEXPLAINED for row in rows) else ExitCode.DONE)
+    ctx.exit(any(row.verdict == UNEXPLAINED for row in rows))
 
 
-async def _compare(installation: Installation) -> Sequence[Row]:
+async def _compare(installation: Installation) -> Sequence[Compared]:
     entry, seconds = installation.access.entries[0], installation.collect_timeout
     async with installation.node() as node, Progress(lambda: str(entry)):
         before = await ask(node, entry, timeout=seconds, also_known=installation.settings.bridge.also_known)
@@ -63,7 +65,7 @@ async def _compare(installation: Installation) -> Sequence[Row]:
     return compare(own, events(facts, stanza_counts({}, facts.stanzas)), before, after)
 
 
-def _as_table(rows: Sequence[Row], shown: Sequence[Row]) -> str:
+def _as_table(rows: Sequence[Compared], shown: Sequence[Compared]) -> str:
     counts = Counter[str]()
     for row in rows:
         counts[row.verdict] += row.times

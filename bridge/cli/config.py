@@ -6,19 +6,43 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from msgspec import Struct
 
 from bridge.cli.command import Group
-from bridge.cli.context import format_option, pass_installation, pass_unread
-from bridge.cli.shapes import ConfigCheck, ConfigShow, SettingRow, echo_json, shaped
+from bridge.cli.context import echo_json, format_option, pass_installation, pass_unread
 from bridge.cli.table import table
 from bridge.config.describe import effective, example, json_schema, toml
 from bridge.config.errors import ConfigError, Problem, Problems
 from bridge.config.keys import DO_NOT_TRACK
 from bridge.delivery.errors import DestinationError
+from bridge.document import Document
 from bridge.secret import MASK
 
 if TYPE_CHECKING:
     from bridge.app import Installation
+
+
+class ConfigCheck(Document, frozen=True):
+    """`config check`."""
+
+    problems: tuple[Problem, ...]
+
+
+class Setting(Struct, frozen=True):
+    """A setting as it is used."""
+
+    key: str
+    value: bool | int | str | tuple[str, ...] | None
+    origin: str
+    variable: str
+
+
+class ConfigShow(Document, frozen=True):
+    """`config show`."""
+
+    reporting: bool
+    reason: str
+    settings: tuple[Setting, ...]
 
 
 @click.group(name="config", cls=Group)
@@ -47,7 +71,7 @@ def init(file: Path | None) -> None:
 
 
 @command.command()
-@format_option("text", "json")
+@format_option("text", "json", document=ConfigCheck)
 @pass_unread
 def check(installation: Installation, form: str) -> None:
     """Tell every problem of the configuration at once, each with file, line and key, and whether reports are made.
@@ -56,7 +80,7 @@ def check(installation: Installation, form: str) -> None:
     """
     problems = _problems(installation)
     if form == "json":
-        echo_json(shaped(ConfigCheck, problems=problems))
+        echo_json(ConfigCheck(tuple(problems)))
     if problems:
         raise ConfigError(problems)
     if form == "text":
@@ -83,7 +107,7 @@ def _problems(installation: Installation) -> Problems:
 
 
 @command.command()
-@format_option("table", "json")
+@format_option("table", "json", document=ConfigShow)
 @pass_installation
 def show(installation: Installation, form: str) -> None:
     """Show every setting with its effective value, where it came from, and its variable; secrets are masked.
@@ -99,8 +123,8 @@ def show(installation: Installation, form: str) -> None:
         click.echo(f"mongooseim-bridge: the cluster cannot be entered: {error}", err=True)
     rows = effective(installation.loaded, access)
     if form == "json":
-        named = [dict(zip(SettingRow.__struct_fields__, row, strict=True)) for row in rows]
-        echo_json(shaped(ConfigShow, consent, reporting=consent.given, settings=named))
+        settings = tuple(Setting(*row) for row in rows)  # type: ignore[arg-type] # each is what a setting may be
+        echo_json(ConfigShow(consent.given, consent.reason, settings))
     else:
         reporting = ("(reporting)", "on" if consent.given else "off", consent.reason, DO_NOT_TRACK)
         listed = [(key, _as_toml(value), origin, name) for key, value, origin, name in rows]

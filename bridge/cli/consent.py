@@ -5,19 +5,38 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import click
+from msgspec import Struct
 
-from bridge.cli import shapes
 from bridge.cli.command import Group
-from bridge.cli.context import format_option, pass_installation, pass_unread
-from bridge.cli.shapes import Fact, echo_json, shaped
+from bridge.cli.context import echo_json, format_option, pass_installation, pass_unread
+from bridge.document import Document
 from bridge.report.events import CONTRACT, EVENTS, new_params
 
 if TYPE_CHECKING:
     from bridge.app import Installation
 
 
+class Fact(Struct, frozen=True):
+    """A param that can be reported, with what it means."""
+
+    event: str
+    param: str
+    meaning: str
+
+
+class Consent(Document, frozen=True):
+    """`consent`."""
+
+    reporting: bool
+    reason: str
+    contract: int
+    agreed: int
+    held: bool
+    new: tuple[Fact, ...]
+
+
 @click.group(name="consent", cls=Group, invoke_without_command=True)
-@format_option("text", "json")
+@format_option("text", "json", document=Consent)
 @click.pass_context
 @pass_unread
 def command(installation: Installation, ctx: click.Context, form: str) -> None:
@@ -27,15 +46,11 @@ def command(installation: Installation, ctx: click.Context, form: str) -> None:
     installation.set_up_log()
     with installation.state(look=True) as state:
         agreed = state.agreed()
-    new = [(name.partition(".")[0], name.partition(".")[2]) for name in new_params(agreed)]
-    facts = [Fact(event=event, param=param, meaning=EVENTS[event][param].meaning) for event, param in new]
+    facts = tuple(Fact(event, param, EVENTS[event][param].meaning) for event, param in new_params(agreed))
     held = installation.settings.bridge.new_facts == "hold"
     consent = installation.consent
     if form == "json":
-        document = shaped(
-            shapes.Consent, consent, reporting=consent.given, contract=CONTRACT, agreed=agreed, held=held, new=facts
-        )
-        echo_json(document)
+        echo_json(Consent(consent.given, consent.reason, CONTRACT, agreed, held, facts))
         return
     click.echo(f"reporting: {'on' if consent.given else 'off'}, {consent.reason}")
     click.echo(f"this release can report contract {CONTRACT}; you agreed to contract {agreed}")

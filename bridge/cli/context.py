@@ -1,4 +1,4 @@
-"""What every command gets: the installation that the options of the command line name."""
+"""What every command gets: the installation that the options of the command line name, and the form of its result."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 import click
+import msgspec
 
 from bridge.app import Installation
 from bridge.cli.command import TYPED, Choice
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from bridge.document import Document
 
 _Command = TypeVar("_Command", bound="Callable[..., Any] | click.Command")
 _P = ParamSpec("_P")
@@ -46,6 +49,31 @@ def installation(ctx: click.Context) -> Installation:
     return Installation(Path(file) if file else None, options, os.environ)
 
 
-def format_option(*forms: str, help: str = "Form of the result.") -> Callable[[_Command], _Command]:  # noqa: A002 - click's word
-    """`--format` of a command, as its parameter `form`; the first of the forms is what people get who ask for none."""
-    return click.option("--format", "form", type=Choice(forms), default=forms[0], help=help)
+class FormatOption(click.Option):
+    """`--format` of a command, with the document that it prints as JSON."""
+
+    def __init__(self, *declarations: Any, document: type[Document] | None, **attributes: Any) -> None:
+        super().__init__(*declarations, **attributes)
+        self.document = document
+
+
+def format_option(
+    *forms: str,
+    document: type[Document] | None = None,
+    help: str = "Form of the result.",  # noqa: A002 - click's word
+) -> Callable[[_Command], _Command]:
+    """`--format` of a command, as its parameter `form`; the first of the forms is what people get who ask for none.
+
+    Args:
+        forms: all of them.
+        document: what `json` prints.
+        help: what it is the form of.
+    """
+    return click.option(
+        "--format", "form", cls=FormatOption, type=Choice(forms), default=forms[0], help=help, document=document
+    )
+
+
+def echo_json(document: Document, *, indent: int = 2) -> None:
+    """Print a document."""
+    click.echo(msgspec.json.format(document.to_json(), indent=indent).decode())

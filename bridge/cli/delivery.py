@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from bridge.cli.progress import Progress
 from bridge.conditions import Conditions
@@ -15,26 +17,34 @@ if TYPE_CHECKING:
     from bridge.app import Installation
     from bridge.delivery.sender import Sender
     from bridge.state.state import State
-    from bridge.state.status import DestinationStatus
+    from bridge.state.status import Delivery, DestinationStatus
 
 
-@dataclass(frozen=True, slots=True)
-class Delivered:
+class Delivered(Struct, frozen=True):
     """What became of events at a destination while a command ran, and what is left of all reports."""
 
     name: str
-    counts: Mapping[str, int]
+    delivered: int
+    queued: int
+    rejected: int
+    dropped: int
     error: str | None
+    """The last failure, where something is left."""
 
     @property
     def left(self) -> int:
         """Events that were not taken."""
-        return sum(self.counts.values()) - self.counts["delivered"]
+        return self.queued + self.rejected + self.dropped
 
     def __str__(self) -> str:
-        counts = (f"{count} events {what}" for what, count in self.counts.items() if count)
-        told = ", ".join(counts) or "nothing to deliver"
-        return f"{self.name}: {told}: {self.error}" if self.left and self.error else f"{self.name}: {told}"
+        told = f"{self.name}: {in_words(self, 'events ')}"
+        return f"{told}: {self.error}" if self.error else told
+
+
+def in_words(one: Delivered | Delivery, unit: str = "") -> str:
+    """What became of events at a destination, as "57 delivered, 3 queued"."""
+    counts = {what: getattr(one, what) for what in ("delivered", "queued", "rejected", "dropped")}
+    return ", ".join(f"{count} {unit}{what}" for what, count in counts.items() if count) or "nothing to deliver"
 
 
 async def deliver(installation: Installation, state: State, sender: Sender) -> None:
@@ -64,13 +74,9 @@ def delivered_since(
 
 def _delivered(after: DestinationStatus, before: Mapping[str, int]) -> Delivered:
     more = {outcome: events - before.get(outcome, 0) for outcome, events in after.counters.items()}
-    counts = {
-        "delivered": more.pop("delivered", 0),
-        "queued": after.queued_events,
-        "rejected": more.pop("rejected", 0),
-        "dropped": sum(more.values()),
-    }
-    return Delivered(after.name, counts, after.error)
+    delivered, rejected = more.pop("delivered", 0), more.pop("rejected", 0)
+    one = Delivered(after.name, delivered, after.queued_events, rejected, sum(more.values()), after.error)
+    return one if one.left else replace(one, error=None)
 
 
 def _left(state: State) -> str:

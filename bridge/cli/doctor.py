@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from bridge.cli.command import Command
-from bridge.cli.context import format_option, pass_unread
+from bridge.cli.context import echo_json, format_option, pass_unread
 from bridge.cli.output import width
 from bridge.cli.progress import Progress
-from bridge.cli.shapes import Doctor, echo_json, shaped
 from bridge.doctor.examine import examine
+from bridge.doctor.steps import Result  # noqa: TC001 - msgspec reads the annotations
+from bridge.document import Document
 from bridge.errors import ExitCode
 from bridge.text import printable
 from bridge.threads import run
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from bridge.app import Installation
-    from bridge.doctor.steps import Result, Sheet
+    from bridge.doctor.steps import Sheet
 
 WIDTH: Final = 100
 """Most columns of the table; a terminal may have fewer."""
@@ -42,8 +43,14 @@ _MARGIN: Final = 32
 """Where the text begins, after state and step."""
 
 
+class Examination(Document, frozen=True):
+    """`doctor`."""
+
+    steps: tuple[Result, ...]
+
+
 @click.command(name="doctor", cls=Command)
-@format_option("table", "json")
+@format_option("table", "json", document=Examination)
 @click.pass_context
 @pass_unread
 def command(installation: Installation, ctx: click.Context, form: str) -> None:
@@ -56,7 +63,7 @@ def command(installation: Installation, ctx: click.Context, form: str) -> None:
     """
     results = run(_examine(installation, shown=form == "table"))
     if form == "json":
-        echo_json(shaped(Doctor, steps=results))
+        echo_json(Examination(tuple(results)))
     else:
         counts = Counter(str(result.state) for result in results)
         click.echo("\n" + ", ".join(f"{counts[state]} {state}" for state in _COLOURS if counts[state]))

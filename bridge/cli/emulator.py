@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import click
 
 from bridge.cli.command import Command
-from bridge.cli.context import format_option, pass_unread
-from bridge.cli.shapes import Listening, echo_json
+from bridge.cli.context import echo_json, format_option, pass_unread
 from bridge.config.files import read_secret
+from bridge.document import Document
 from bridge.emulator.ga_property import GaProperty
 from bridge.emulator.server import COLLECT, DEBUG, Emulator
 from bridge.errors import BridgeError
@@ -28,6 +28,13 @@ if TYPE_CHECKING:
 
     from bridge.app import Installation
     from bridge.emulator.record import RecordedEvent, RecordedRequest
+
+
+class Listening(Document, frozen=True):
+    """First line of `ga4-emulator`; the others are those of its record."""
+
+    listening: str
+    page: str
 
 
 @click.command(name="ga4-emulator", cls=Command)
@@ -56,7 +63,7 @@ if TYPE_CHECKING:
 )
 @click.option("--tls-cert", type=click.Path(dir_okay=False), metavar="FILE", help="Certificate chain (PEM), for https.")
 @click.option("--tls-key", type=click.Path(dir_okay=False), metavar="FILE", help="Its key (PEM).")
-@format_option("text", "json", help="Form of the live lines.")
+@format_option("text", "json", document=Listening, help="Form of the live lines.")
 @click.option("--quiet", is_flag=True, help="No live lines, only where it listens.")
 @pass_unread
 def command(
@@ -113,7 +120,7 @@ async def _serve(emulator: Emulator, form: str) -> None:
         if form == "text":
             _print([f"listening on {emulator.url}", f"page: {emulator.page}"])
         else:
-            echo_json(Listening(listening=emulator.url, page=emulator.page), indent=-1)
+            echo_json(Listening(emulator.url, emulator.page), indent=-1)
         await stop.wait()
 
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import csv
 import sys
+from collections.abc import Mapping  # noqa: TC003 - msgspec reads the annotations
+from datetime import date  # noqa: TC003 - the same
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from bridge.cli.command import Choice, Command, UsageError
-from bridge.cli.context import format_option
-from bridge.cli.shapes import FleetAnswers, echo_json, shaped
+from bridge.cli.context import echo_json, format_option
 from bridge.cli.table import table
+from bridge.document import Document
 from bridge.fleet.page import page
 from bridge.fleet.questions import FleetError, questions, statement
 
@@ -27,13 +29,22 @@ _SOURCE: Final = "Folder of an export (Parquet, JSON lines), of reports or recor
 _DAY: Final = click.DateTime(["%Y-%m-%d"])
 
 
+class FleetAnswers(Document, frozen=True):
+    """`fleet`: rows by question; docs/fleet.md has the columns of each."""
+
+    first: date
+    last: date
+    k: int
+    answers: Mapping[str, tuple[Mapping[str, str | int | float | None], ...]]
+
+
 @click.command(name="fleet", cls=Command)
 @click.argument("words", metavar="[sql] QUESTION...", nargs=-1, type=Choice(["sql", "all", *questions()]))
 @click.option("--from", "source", metavar="SOURCE", default="", help=_SOURCE)
 @click.option("--first", metavar="DAY", type=_DAY, help="First day, UTC; by default as the files have it.")
 @click.option("--last", metavar="DAY", type=_DAY, help="Last day, UTC; by default as the files have it.")
 @click.option("--k", type=click.IntRange(1), default=5, show_default=True, help="Hide smaller groups than K.")
-@format_option("table", "json", "csv", "html")
+@format_option("table", "json", "csv", "html", document=FleetAnswers)
 @click.option("--dialect", type=Choice(["bigquery", "duckdb"]), default="bigquery", help="Which engine's SQL is shown.")
 @click.option("--dry-run", is_flag=True, help="Ask BigQuery how many bytes it would read and bill.")
 def command(words: Sequence[str], source: str, form: str, dialect: str, *, dry_run: bool, **which: Any) -> None:
@@ -90,7 +101,7 @@ def _show(answers: Answers, form: str) -> None:
                 one.name: tuple(dict(zip(one.header, row, strict=True)) for row in rows)
                 for one, rows in answers.rows.items()
             }
-            echo_json(shaped(FleetAnswers, answers, answers=named))
+            echo_json(FleetAnswers(answers.first, answers.last, answers.k, named))
         case "csv":
             lines = csv.writer(sys.stdout, lineterminator="\n")
             for one, rows in answers.rows.items():

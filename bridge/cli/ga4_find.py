@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import click
+from msgspec import Struct
 from msgspec.structs import astuple
 
-from bridge.cli import shapes
 from bridge.cli.command import Command, UsageError
-from bridge.cli.context import format_option, pass_installation
+from bridge.cli.context import echo_json, format_option, pass_installation
 from bridge.cli.ga4 import waiting
-from bridge.cli.shapes import echo_json
 from bridge.cli.table import table
+from bridge.document import Document
 from bridge.errors import ExitCode
 from bridge.google.credentials import READ_SCOPE
 from bridge.google.find import find, not_found
@@ -25,9 +25,25 @@ if TYPE_CHECKING:
     from bridge.google.find import Place
 
 
+class Found(Struct, frozen=True):
+    """Where a measurement id belongs."""
+
+    measurement_id: str
+    property: str | None
+    name: str | None
+    stream: str | None
+    account: str | None
+
+
+class Ga4Find(Document, frozen=True):
+    """`ga4 find`."""
+
+    places: tuple[Found, ...]
+
+
 @click.command(name="find", cls=Command)
 @click.argument("measurement_ids", nargs=-1, metavar="[G-XXXX]...")
-@format_option("table", "json")
+@format_option("table", "json", document=Ga4Find)
 @click.pass_context
 @pass_installation
 def command(installation: Installation, ctx: click.Context, measurement_ids: Sequence[str], form: str) -> None:
@@ -39,9 +55,9 @@ def command(installation: Installation, ctx: click.Context, measurement_ids: Seq
     if not wanted:
         raise UsageError("there is no destination", "give a measurement id, as G-XXXX")
     places = run(_find(installation, wanted))
-    rows = [_shape(place) for place in places]
+    rows = tuple(map(_found, places))
     if form == "json":
-        echo_json(shapes.Ga4Find(places=tuple(rows)))
+        echo_json(Ga4Find(rows))
     else:
         headers = ("measurement id", "property", "name", "stream", "account")
         click.echo(table(headers, map(astuple, rows)), nl=False)
@@ -57,12 +73,8 @@ async def _find(installation: Installation, measurement_ids: Sequence[str]) -> t
     return places
 
 
-def _shape(place: Place) -> shapes.Place:
+def _found(place: Place) -> Found:
     owner, stream = place.property, place.stream
-    return shapes.Place(
-        measurement_id=place.measurement_id,
-        property=stream.property_id if stream else None,
-        name=owner.name if owner else None,
-        stream=stream.id if stream else None,
-        account=owner.account if owner else None,
-    )
+    named = (owner.name, owner.account) if owner else (None, None)
+    at = (stream.property_id, stream.id) if stream else (None, None)
+    return Found(place.measurement_id, at[0], named[0], at[1], named[1])

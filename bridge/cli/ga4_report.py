@@ -7,13 +7,14 @@ import io
 from typing import TYPE_CHECKING, Final
 
 import click
+from msgspec import Struct
 from msgspec.structs import astuple
 
 from bridge.cli.command import Command
-from bridge.cli.context import format_option, pass_installation
+from bridge.cli.context import echo_json, format_option, pass_installation
 from bridge.cli.ga4 import meant, property_option, waiting
-from bridge.cli.shapes import Caveat, Ga4Report, ModuleCount, echo_json
 from bridge.cli.table import table
+from bridge.document import Document
 from bridge.google.credentials import READ_SCOPE
 from bridge.google.data import counted
 from bridge.google.errors import BadRequest, NotRegistered
@@ -29,10 +30,33 @@ _PARAMETERS: Final = ("module", "backend")
 _NOT_SET: Final = "(not set)"
 
 
+class ModuleCount(Struct, frozen=True):
+    """Events of a module with a backend."""
+
+    property: str
+    module: str
+    backend: str
+    events: int
+
+
+class Caveat(Struct, frozen=True):
+    """What has to be known about the numbers of a property."""
+
+    property: str
+    caveat: str
+
+
+class Ga4Report(Document, frozen=True):
+    """`ga4 report`."""
+
+    rows: tuple[ModuleCount, ...]
+    caveats: tuple[Caveat, ...]
+
+
 @click.command(name="report", cls=Command)
 @property_option
 @click.option("--days", type=click.IntRange(1, 1000), default=28, show_default=True, help="How many days, up to today.")
-@format_option("table", "json", "csv")
+@format_option("table", "json", "csv", document=Ga4Report)
 @pass_installation
 def command(installation: Installation, named: str | None, days: int, form: str) -> None:
     """Show the events by module and backend, as the property counts them, the most frequent first.
@@ -41,17 +65,13 @@ def command(installation: Installation, named: str | None, days: int, form: str)
     """
     found = run(_ask(installation, named, days))
     rows = [
-        ModuleCount(property=property_id, module=module, backend=backend, events=events)
+        ModuleCount(property_id, module, backend, events)
         for property_id, counts in found.items()
         for (module, backend), events in sorted(counts.by.items(), key=lambda row: (-row[1], row[0]))
     ]
-    caveats = [
-        Caveat(property=property_id, caveat=caveat)
-        for property_id, counts in found.items()
-        for caveat in _caveats(counts)
-    ]
+    caveats = [Caveat(property_id, caveat) for property_id, counts in found.items() for caveat in _caveats(counts)]
     if form == "json":
-        echo_json(Ga4Report(rows=tuple(rows), caveats=tuple(caveats)))
+        echo_json(Ga4Report(tuple(rows), tuple(caveats)))
         return
     headers = ModuleCount.__struct_fields__
     if form == "csv":

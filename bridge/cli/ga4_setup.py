@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping  # noqa: TC003 - msgspec reads the annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import click
+from msgspec import Struct
 
-from bridge.cli import shapes
 from bridge.cli.command import Command
-from bridge.cli.context import format_option, pass_installation
+from bridge.cli.context import echo_json, format_option, pass_installation
 from bridge.cli.ga4 import meant, property_option, waiting
-from bridge.cli.shapes import Ga4Setup, Property, echo_json, shaped
 from bridge.cli.table import table
+from bridge.document import Document
 from bridge.errors import ExitCode
 from bridge.google import admin
 from bridge.google.credentials import EDIT_SCOPE, READ_SCOPE
-from bridge.google.definitions import Comparison, compare, needed
+from bridge.google.definitions import Comparison, Kind, compare, needed
 from bridge.google.errors import AlreadyThere, NoCredentials
 from bridge.threads import run
 
@@ -41,10 +42,37 @@ class Seen:
     retention: str
 
 
+class Wanted(Struct, frozen=True):
+    """A custom definition that GA4's reports need."""
+
+    kind: Kind
+    parameter: str
+    display_name: str
+    description: str
+    unit: str | None
+    present: bool | None = None
+    differences: tuple[str, ...] = ()
+
+
+class Property(Struct, frozen=True):
+    """A GA4 property and what it needs; without credentials only what any property needs."""
+
+    property: str | None
+    definitions: tuple[Wanted, ...]
+    free_slots: Mapping[Kind, int] | None = None
+    user_data_retention: str | None = None
+
+
+class Ga4Setup(Document, frozen=True):
+    """`ga4 setup`."""
+
+    properties: tuple[Property, ...]
+
+
 @click.command(name="setup", cls=Command)
 @property_option
 @click.option("--yes", is_flag=True, help="Create what is missing without asking.")
-@format_option("table", "json")
+@format_option("table", "json", document=Ga4Setup)
 @click.pass_context
 @pass_installation
 def command(installation: Installation, ctx: click.Context, named: str | None, form: str, *, yes: bool) -> None:
@@ -65,7 +93,7 @@ def command(installation: Installation, ctx: click.Context, named: str | None, f
     short = [one for one in seen if one.comparison.lacking]
     missing = any(one.comparison.missing for one in seen)
     if form == "json":
-        echo_json(Ga4Setup(properties=tuple(map(_shape, seen))))
+        echo_json(Ga4Setup(tuple(map(_property, seen))))
     else:
         click.echo("\n\n".join("\n".join(_as_text(one)) for one in seen))
     for one in short:
@@ -114,8 +142,7 @@ def _agreed(seen: Sequence[Seen], form: str) -> bool:
 
 def _by_hand(form: str) -> None:
     if form == "json":
-        wanted = tuple(shaped(shapes.Definition, one, differences=()) for one in needed())
-        echo_json(Ga4Setup(properties=(Property(property=None, definitions=wanted),)))
+        echo_json(Ga4Setup((Property(None, tuple(map(_wanted, needed()))),)))
     else:
         click.echo(table(_HEADERS, map(_cells, needed())))
         click.echo(f"Register these at Admin, Custom definitions, scope Event. {_WHEN}")
@@ -142,13 +169,11 @@ def _state(one: Checked) -> str:
     return ", ".join(("yes", *one.differences)) if one.present else "missing"
 
 
-def _shape(seen: Seen) -> Property:
-    return Property(
-        property=seen.property_id,
-        definitions=tuple(
-            shaped(shapes.Definition, one.wanted, present=one.present, differences=one.differences)
-            for one in seen.comparison.checked
-        ),
-        free_slots={str(kind): number for kind, number in seen.comparison.left.items()},
-        user_data_retention=seen.retention,
-    )
+def _wanted(one: Definition, checked: Checked | None = None) -> Wanted:
+    known = (checked.present, checked.differences) if checked else ()
+    return Wanted(one.kind, one.parameter, one.display_name, one.description, one.unit, *known)
+
+
+def _property(seen: Seen) -> Property:
+    definitions = tuple(_wanted(one.wanted, one) for one in seen.comparison.checked)
+    return Property(seen.property_id, definitions, seen.comparison.left, seen.retention)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping  # noqa: TC003 - msgspec reads the annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 import click
+from msgspec import Struct
 
-from bridge.cli import shapes
 from bridge.cli.command import Command, UsageError
-from bridge.cli.context import format_option, pass_installation
+from bridge.cli.context import echo_json, format_option, pass_installation
 from bridge.cli.ga4 import waiting
-from bridge.cli.shapes import Ga4Verify, echo_json, shaped
 from bridge.cli.table import table
+from bridge.document import Document
 from bridge.errors import ExitCode
 from bridge.google.credentials import READ_SCOPE
 from bridge.google.find import find, not_found
@@ -27,9 +28,29 @@ if TYPE_CHECKING:
 MISSING: Final = 1
 
 
+class Proof(Struct, frozen=True):
+    """What a property has counted of what a destination was sent in some time."""
+
+    destination: str
+    period: str
+    word: Word
+    delivered: int
+    counted: int
+    missing: Mapping[str, int]
+    overdue: bool
+    why: str
+    remedy: str
+
+
+class Ga4Verify(Document, frozen=True):
+    """`ga4 verify`."""
+
+    verdicts: tuple[Proof, ...]
+
+
 @click.command(name="verify", cls=Command)
 @click.option("--days", type=click.IntRange(1, 90), default=3, show_default=True, help="How many days back.")
-@format_option("table", "json")
+@format_option("table", "json", document=Ga4Verify)
 @click.pass_context
 @pass_installation
 def command(installation: Installation, ctx: click.Context, days: int, form: str) -> None:
@@ -42,7 +63,7 @@ def command(installation: Installation, ctx: click.Context, days: int, form: str
         raise UsageError("there is no destination", "set tracking_id or [[bridge.destinations]]")
     verdicts = run(_verify(installation, days))
     if form == "json":
-        echo_json(Ga4Verify(verdicts=tuple(_shape(one) for one in verdicts)))
+        echo_json(Ga4Verify(tuple(map(_proof, verdicts))))
     else:
         click.echo("\n".join(_as_text(verdicts)))
     ctx.exit(MISSING if any(one.overdue for one in verdicts) else ExitCode.DONE)
@@ -80,8 +101,6 @@ def _as_text(verdicts: Sequence[Verdict]) -> Iterator[str]:
         yield f"  remedy: {one.word.remedy}"
 
 
-def _shape(one: Verdict) -> shapes.Verdict:
-    word = one.word
-    return shaped(
-        shapes.Verdict, one, word=str(word), missing=dict(one.missing or {}), why=word.why, remedy=word.remedy
-    )
+def _proof(one: Verdict) -> Proof:
+    counts = (one.delivered, one.counted, one.missing or {})
+    return Proof(one.destination, one.period, one.word, *counts, one.overdue, one.word.why, one.word.remedy)

@@ -12,15 +12,16 @@ import click
 from click.shell_completion import CompletionItem
 
 from bridge.cli.command import Group, UsageError
-from bridge.cli.context import format_option, installation, pass_installation, pass_unread
-from bridge.cli.delivery import deliver, delivered_since
-from bridge.cli.shapes import History, PastReport, ReportDifference, echo_json, shaped
+from bridge.cli.context import echo_json, format_option, installation, pass_installation, pass_unread
+from bridge.cli.delivery import deliver, delivered_since, in_words
 from bridge.cli.table import events_table, table
 from bridge.config.consent import require
-from bridge.errors import BridgeError, ExitCode
-from bridge.report.difference import difference
-from bridge.report.model import Report
+from bridge.document import Document
+from bridge.errors import BridgeError
+from bridge.report.difference import Change, difference
+from bridge.report.model import Event, Report
 from bridge.state.queue import AGE_SECONDS, Target
+from bridge.state.status import DeadLetter, ReportStatus  # noqa: TC001 - msgspec reads the annotations
 from bridge.threads import run
 from bridge.times import MICROSECONDS, distance, moment, parse_moment, system_clock
 
@@ -30,16 +31,39 @@ if TYPE_CHECKING:
     from bridge.app import Installation
     from bridge.cli.delivery import Delivered
     from bridge.delivery.destination import Destination
-    from bridge.report.model import Event
     from bridge.state.queue import Batch
     from bridge.state.state import State
-    from bridge.state.status import DeadLetter, Delivery, ReportStatus
+    from bridge.state.status import Delivery
 
 _Function = TypeVar("_Function", bound="Callable[..., Any]")
 _EVER: Final = 2**63 - 1
 _CSV: Final = "id collected client_id nodes events destination delivered queued rejected dropped error".split()
 _COMPLETIONS: Final = 100
 """Reports that a shell is offered."""
+
+
+class History(Document, frozen=True):
+    """`history`."""
+
+    reports: tuple[ReportStatus, ...]
+
+
+class PastReport(Document, frozen=True):
+    """`history show`."""
+
+    report: ReportStatus
+    events: tuple[Event, ...]
+    dead_letters: tuple[DeadLetter, ...]
+
+
+class ReportDifference(Document, frozen=True):
+    """`history diff`."""
+
+    before: int
+    after: int
+    joined: tuple[str, ...]
+    left: tuple[str, ...]
+    changes: tuple[Change, ...]
 
 
 def _ids(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -81,7 +105,7 @@ class _Moment(click.ParamType[int]):
 @click.option("--limit", type=click.IntRange(1, 100_000), default=20, show_default=True, help="How many, newest first.")
 @click.option("--since", type=_Moment(), metavar="TIME", help="Collected at this time or later: a date, 3d, 12h.")
 @click.option("--until", type=_Moment(), metavar="TIME", help="Collected before this time.")
-@format_option("table", "json", "csv")
+@format_option("table", "json", "csv", document=History)
 @click.pass_context
 @pass_unread
 def command(
@@ -97,7 +121,7 @@ def command(
     with installation.state(look=True) as state:
         found = state.reports(limit, since or 0, _EVER if until is None else until)
     if form == "json":
-        echo_json(shaped(History, reports=found))
+        echo_json(History(found))
     elif form == "csv":
         csv.writer(sys.stdout, lineterminator="\n").writerows([_CSV, *_rows(found)])
     elif found:
@@ -108,14 +132,14 @@ def command(
 
 @command.command(name="show")
 @_report_argument("number")
-@format_option("table", "json")
+@format_option("table", "json", document=PastReport)
 @pass_installation
 def show(installation: Installation, number: int, form: str) -> None:
     """Show one report: its exact events, and each destination's outcome."""
     with installation.state(look=True) as state:
         record, events, dead = _report(installation, state, number)
     if form == "json":
-        echo_json(shaped(PastReport, report=record, events=events, dead_letters=dead))
+        echo_json(PastReport(record, events, dead))
     else:
         click.echo("\n".join(_shown(record, events, dead)))
 
@@ -123,16 +147,16 @@ def show(installation: Installation, number: int, form: str) -> None:
 @command.command(name="diff")
 @_report_argument("earlier", "A")
 @_report_argument("later", "B")
-@format_option("table", "json")
+@format_option("table", "json", document=ReportDifference)
 @pass_installation
 def diff(installation: Installation, earlier: int, later: int, form: str) -> None:
     """Show what changed from report A to report B: nodes, modules and their backends, counts."""
     with installation.state(look=True) as state:
         (old, before, _), (new, after, _) = (_report(installation, state, number) for number in (earlier, later))
     changes = difference(before, after)
-    joined, left = (sorted(set(one.nodes) - set(other.nodes)) for one, other in ((new, old), (old, new)))
+    joined, left = (tuple(sorted(set(one.nodes) - set(other.nodes))) for one, other in ((new, old), (old, new)))
     if form == "json":
-        echo_json(shaped(ReportDifference, before=old.id, after=new.id, joined=joined, left=left, changes=changes))
+        echo_json(ReportDifference(old.id, new.id, joined, left, changes))
         return
     for what, names in (("joined", joined), ("left", left)):
         if names:
@@ -156,7 +180,7 @@ def resend(installation: Installation, ctx: click.Context, number: int) -> None:
     require(installation.consent)
     rows = run(_resend(installation, number))
     click.echo("\n".join(map(str, rows)))
-    ctx.exit(ExitCode.NOT_ALL_DELIVERED if any(row.left for row in rows) else ExitCode.DONE)
+    ctx.exit(any(row.left for row in rows))
 
 
 async def _resend(installation: Installation, number: int) -> Sequence[Delivered]:
@@ -212,7 +236,6 @@ def _rows(found: Sequence[ReportStatus]) -> Iterator[tuple[object, ...]]:
 
 
 def _listed(found: Sequence[ReportStatus]) -> str:
-
     rows = [
         (
             record.id,
@@ -227,7 +250,6 @@ def _listed(found: Sequence[ReportStatus]) -> str:
 
 
 def _shown(record: ReportStatus, events: Sequence[Event], dead: Sequence[DeadLetter]) -> Iterator[str]:
-
     yield f"report {record.id}, collected {moment(record.collected_at)} from {', '.join(record.nodes) or 'no node'}"
     yield f"Client ID: {record.client_id}"
     yield f"JSON log: {'written ' + moment(record.published_at) if record.published_at else 'not written yet'}"
@@ -243,6 +265,4 @@ def _shown(record: ReportStatus, events: Sequence[Event], dead: Sequence[DeadLet
 
 
 def _told(one: Delivery) -> str:
-    counts = {"delivered": one.delivered, "queued": one.queued, "rejected": one.rejected, "dropped": one.dropped}
-    told = [f"{count} {what}" for what, count in counts.items() if count] or ["nothing to deliver"]
-    return ", ".join([*told, *([str(one.processing)] if one.processing else [])])
+    return f"{in_words(one)}, {one.processing}" if one.processing else in_words(one)

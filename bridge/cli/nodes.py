@@ -2,26 +2,46 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
+from msgspec import Struct
 
 from bridge.cli.command import Command
-from bridge.cli.context import format_option, pass_installation
+from bridge.cli.context import echo_json, format_option, pass_installation
 from bridge.cli.progress import ask_cluster
-from bridge.cli.shapes import NodeRow, Nodes, Time, echo_json
 from bridge.cli.table import table
+from bridge.document import Document
 from bridge.report.events import uptime
 from bridge.threads import run
-from bridge.times import moment
+from bridge.times import Time, moment
 
 if TYPE_CHECKING:
     from bridge.app import Installation
     from bridge.state.status import NodeStatus
 
 
+class NodeRow(Struct, frozen=True, kw_only=True):
+    """A node of the cluster."""
+
+    node: str
+    state: Literal["up", "not asked", "missing"]
+    mongooseim: str | None = None
+    otp: str | None = None
+    uptime_seconds: int | None = None
+    sees_nodes: int | None = None
+    missing_since: Time | None = None
+    reason: str = ""
+
+
+class Nodes(Document, frozen=True):
+    """`nodes`."""
+
+    nodes: tuple[NodeRow, ...]
+
+
 @click.command(name="nodes", cls=Command)
-@format_option("table", "json")
+@format_option("table", "json", document=Nodes)
 @click.option("--forget", metavar="NAME", help="Show a node that no longer answers as missing no more, and end.")
 @pass_installation
 def command(installation: Installation, form: str, forget: str | None) -> None:
@@ -54,21 +74,21 @@ def command(installation: Installation, form: str, forget: str | None) -> None:
             node=node.name,
             state="missing",
             mongooseim=node.version,
-            missing_since=Time(node.missing_since),
+            missing_since=node.missing_since,
             reason=node.reason or "",
         )
         for node in _known(installation)
         if node.name not in seen and node.missing_since
     ]
     if form == "json":
-        echo_json(Nodes(nodes=tuple(rows)))
+        echo_json(Nodes(tuple(rows)))
     else:
         headers = ("node", "state", "mongooseim", "otp", "uptime", "sees", "reason")
         click.echo(table(headers, map(_cells, rows)), nl=False)
 
 
 def _cells(row: NodeRow) -> tuple[object, ...]:
-    since = f"since {moment(row.missing_since.microseconds)}: " if row.missing_since else ""
+    since = f"since {moment(row.missing_since)}: " if row.missing_since else ""
     up = None if row.uptime_seconds is None else uptime(row.uptime_seconds)
     return row.node, row.state, row.mongooseim, row.otp, up, row.sees_nodes, f"{since}{row.reason}"
 

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 import click
 
 from bridge.cli.command import Command
-from bridge.cli.context import format_option, pass_installation
+from bridge.cli.context import echo_json, format_option, pass_installation
 from bridge.cli.progress import ask_cluster
 from bridge.cli.table import events_table
 from bridge.config.errors import ConfigError
+from bridge.document import Document
+from bridge.report.model import Event, Note  # noqa: TC001 - msgspec reads the annotations
 from bridge.service.reporting import NO_ID_YET, preview_report
 from bridge.threads import run
 
@@ -22,9 +24,22 @@ if TYPE_CHECKING:
     from bridge.report.model import Report
 
 
+class Preview(Document, frozen=True):
+    """`preview`."""
+
+    reporting: bool
+    reason: str
+    destinations: tuple[str, ...]
+    client_id: str | None
+    notes: tuple[Note, ...]
+    events: tuple[Event, ...]
+
+
 @click.command(name="preview", cls=Command)
 @format_option(
-    *("table", "json", "ga4"), help="A table for people, JSON for scripts, or the bodies of the requests, one a line."
+    *("table", "json", "ga4"),
+    document=Preview,
+    help="A table for people, JSON for scripts, or the bodies of the requests, one a line.",
 )
 @pass_installation
 def command(installation: Installation, form: str) -> None:
@@ -33,21 +48,10 @@ def command(installation: Installation, form: str) -> None:
     for note in report.notes:
         click.echo(f"note: {note}", err=True)
     if form == "json":
-        from bridge.cli.shapes import Preview, echo_json, shaped  # noqa: PLC0415 - 3 ms, of which tables need nothing
-
         known = None if report.client_id == NO_ID_YET else report.client_id
         consent = installation.consent
-        destinations = _destinations(installation)[0].values() if consent.given else ()
-        echo_json(
-            shaped(
-                Preview,
-                report,
-                reporting=consent.given,
-                reason=consent.reason,
-                destinations=tuple(destinations),
-                client_id=known,
-            )
-        )
+        destinations = tuple(_destinations(installation)[0].values()) if consent.given else ()
+        echo_json(Preview(consent.given, consent.reason, destinations, known, report.notes, report.events))
     elif form == "ga4":
         from bridge.config.destinations import location  # noqa: PLC0415 - 8 ms that no other form needs
         from bridge.delivery.batches import Location, batches  # noqa: PLC0415 - as above

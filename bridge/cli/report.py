@@ -9,29 +9,41 @@ from typing import TYPE_CHECKING
 import click
 
 from bridge.cli.command import Command
-from bridge.cli.context import format_option, pass_installation
-from bridge.cli.delivery import deliver, delivered_since
+from bridge.cli.context import echo_json, format_option, pass_installation
+from bridge.cli.delivery import Delivered, deliver, delivered_since
 from bridge.cli.output import give_up_output
 from bridge.cli.progress import ask_cluster
-from bridge.cli.shapes import Deliveries, ReportResult, echo_json, shaped
 from bridge.config.consent import notice, require
-from bridge.errors import ExitCode
+from bridge.document import Document
 from bridge.log import Line
+from bridge.report.model import Note  # noqa: TC001 - msgspec reads the annotations
 from bridge.service.reporting import log_new_facts, make_report
 from bridge.threads import run
+from bridge.times import Time
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bridge.app import Installation
-    from bridge.cli.delivery import Delivered
     from bridge.service.reporting import Made
 
 log = logging.getLogger(__name__)
 
 
+class ReportResult(Document, frozen=True):
+    """`report`."""
+
+    report: int
+    collected_at: Time
+    events: int
+    nodes: tuple[str, ...]
+    json_log: str
+    notes: tuple[Note, ...]
+    destinations: tuple[Delivered, ...]
+
+
 @click.command(name="report", cls=Command)
-@format_option("text", "json", help="Form of the summary.")
+@format_option("text", "json", document=ReportResult, help="Form of the summary.")
 @click.pass_context
 @pass_installation
 def command(installation: Installation, ctx: click.Context, form: str) -> None:
@@ -45,16 +57,16 @@ def command(installation: Installation, ctx: click.Context, form: str) -> None:
     made, rows = run(_report(installation))
     try:
         if form == "json":
-            echo_json(_shaped(made, rows))
+            echo_json(_result(made, rows))
         else:
             click.echo(_as_text(made, rows))
     except OSError as error:  # what became of the report counts, and is in the history
         give_up_output()
         log.warning(Line("summary_not_written", report=made.id, problem=error.strerror))
-    ctx.exit(ExitCode.NOT_ALL_DELIVERED if any(row.left for row in rows) else ExitCode.DONE)
+    ctx.exit(any(row.left for row in rows))
 
 
-async def _report(installation: Installation) -> tuple[Made, Sequence[Delivered]]:
+async def _report(installation: Installation) -> tuple[Made, tuple[Delivered, ...]]:
     installation.check()
     with installation.state() as state:
         async with installation.sender() as sender:
@@ -65,18 +77,10 @@ async def _report(installation: Installation) -> tuple[Made, Sequence[Delivered]
         return made, delivered_since(before, installation, state)
 
 
-def _shaped(made: Made, rows: Sequence[Delivered]) -> ReportResult:
-    destinations = [Deliveries(name=row.name, error=row.error if row.left else None, **row.counts) for row in rows]
-    report = made.report
-    return shaped(
-        ReportResult,
-        report,
-        report=made.id,
-        events=len(report.events),
-        nodes=tuple(report.nodes),
-        json_log=str(made.json_log),
-        destinations=destinations,
-    )
+def _result(made: Made, rows: tuple[Delivered, ...]) -> ReportResult:
+    report, log_file = made.report, str(made.json_log)
+    at, nodes = Time(report.collected_at), tuple(report.nodes)
+    return ReportResult(made.id, at, len(report.events), nodes, log_file, report.notes, rows)
 
 
 def _as_text(made: Made, rows: Sequence[Delivered]) -> str:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import click
+from msgspec.structs import asdict
 
-from bridge.cli import shapes
 from bridge.cli.command import Command
-from bridge.cli.context import format_option, pass_installation
-from bridge.cli.shapes import echo_json, shaped
+from bridge.cli.context import echo_json, format_option, pass_installation
 from bridge.cli.table import table
 from bridge.config.errors import ConfigError
 from bridge.service.reporting import new_facts
+from bridge.state.status import StatusDocument
 from bridge.times import distance, moment
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @click.command(name="status", cls=Command)
-@format_option("table", "json")
+@format_option("table", "json", document=StatusDocument)
 @pass_installation
 def command(installation: Installation, form: str) -> None:
     """Show whether reports are made, the last and the next one, and what waits for each destination and why."""
@@ -34,7 +34,7 @@ def command(installation: Installation, form: str) -> None:
         status, agreed = state.status(1, configured), state.agreed()
     if form == "json":
         consent = installation.consent
-        echo_json(shaped(shapes.Status, status, reporting=consent.given, reason=consent.reason, agreed=agreed))
+        echo_json(StatusDocument(**asdict(status), reporting=consent.given, reason=consent.reason, agreed=agreed))
     else:
         click.echo(_as_text(status, installation, agreed))
 

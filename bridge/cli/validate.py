@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import click
+from msgspec import Struct
 from msgspec.structs import replace
 
-from bridge.cli import shapes
 from bridge.cli.command import Command
-from bridge.cli.context import format_option, pass_installation
+from bridge.cli.context import echo_json, format_option, pass_installation
 from bridge.cli.progress import Progress, ask_cluster
-from bridge.cli.shapes import Objection, Validation, echo_json, shaped
 from bridge.cli.table import table
 from bridge.config.consent import require
 from bridge.delivery.errors import DestinationError, SendError
-from bridge.errors import ExitCode
+from bridge.document import Document
 from bridge.service.reporting import NO_ID_YET, preview_report
 from bridge.threads import run
 
@@ -28,31 +26,44 @@ if TYPE_CHECKING:
     from bridge.app import Installation
     from bridge.delivery.destination import Destination
     from bridge.delivery.sender import Sender
-    from bridge.delivery.validation import Objection as Message
     from bridge.report.model import Report
 
-OBJECTIONS: Final = 1
 _ANY_CLIENT_ID: Final = "1.1"
 """Stands in for the random Client ID before the first report has made it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """What the validator behind one destination said; `error` where it said nothing."""
+class Objection(Struct, frozen=True):
+    """An objection of the validator's, with the name of the event that it is about."""
+
+    event: int | None
+    name: str | None
+    field: str
+    code: str
+    description: str
+    drops: bool
+    """Whether GA4 would drop something for this; any Client ID is taken."""
+
+    def __str__(self) -> str:
+        return (self.field or "request") if self.event is None else f"event {self.event} {self.name}"
+
+
+class Judged(Struct, frozen=True):
+    """What the validator behind a destination said; `error` where it could not be asked."""
 
     destination: str
     requests: int
-    messages: tuple[Message, ...]
-    error: str | None = None
+    error: str | None
+    messages: tuple[Objection, ...]
 
-    @property
-    def dropped(self) -> int:
-        """Objections about what GA4 would drop; any Client ID is taken."""
-        return sum(message.drops for message in self.messages)
+
+class Validation(Document, frozen=True):
+    """`validate`."""
+
+    destinations: tuple[Judged, ...]
 
 
 @click.command(name="validate", cls=Command)
-@format_option("table", "json")
+@format_option("table", "json", document=Validation)
 @click.pass_context
 @pass_installation
 def command(installation: Installation, ctx: click.Context, form: str) -> None:
@@ -65,75 +76,48 @@ def command(installation: Installation, ctx: click.Context, form: str) -> None:
     require(installation.consent)
     if not installation.destinations:
         raise click.UsageError("there is no destination to validate for; set tracking_id or [[bridge.destinations]]")
-    report, judged = run(_validate(installation))
+    events, judged = run(_validate(installation))
     if form == "json":
-        echo_json(_shaped(report, judged))
+        echo_json(Validation(judged))
     else:
-        click.echo(_as_text(report, judged))
-    ctx.exit(OBJECTIONS if any(one.error or one.dropped for one in judged) else ExitCode.DONE)
+        click.echo(_as_text(events, judged))
+    ctx.exit(any(one.error or any(message.drops for message in one.messages) for one in judged))
 
 
-async def _validate(installation: Installation) -> tuple[Report, list[Judged]]:
-
+async def _validate(installation: Installation) -> tuple[int, tuple[Judged, ...]]:
+    """How many events there are, and what each validator says of them."""
     report = await preview_report(partial(ask_cluster, installation), installation)
     if report.client_id == NO_ID_YET:
         report = replace(report, client_id=_ANY_CLIENT_ID)
     async with installation.sender() as sender, Progress(lambda: "the validator"):
-        return report, [await _judge(sender, destination, report) for destination in installation.destinations]
+        judged = [await _judge(sender, destination, report) for destination in installation.destinations]
+    return len(report.events), tuple(judged)
 
 
 async def _judge(sender: Sender, destination: Destination, report: Report) -> Judged:
-
-    found: list[Message] = []
-    batches = destination.batches(report)
+    said: list[Objection] = []
+    error = None
+    batches, at = destination.batches(report), report.collected_at
     try:
         for batch in batches:
-            found += await destination.validate(
-                batch, sender, collected_at=report.collected_at, seconds=sender.total_seconds
-            )
-    except (DestinationError, SendError) as error:
-        return Judged(destination.name, len(batches), tuple(found), str(error))
-    return Judged(destination.name, len(batches), tuple(found))
+            for one in await destination.validate(batch, sender, collected_at=at, seconds=sender.total_seconds):
+                name = None if one.event is None else report.events[one.event].name
+                said.append(Objection(one.event, name, one.field, one.code, one.description, one.drops))
+    except (DestinationError, SendError) as reason:
+        error = str(reason)
+    return Judged(destination.name, len(batches), error, tuple(said))
 
 
-def _shaped(report: Report, judged: Sequence[Judged]) -> Validation:
-    return shaped(
-        Validation,
-        destinations=[
-            shaped(
-                shapes.Judged,
-                one,
-                messages=[
-                    shaped(
-                        Objection, message, name=None if message.event is None else report.events[message.event].name
-                    )
-                    for message in one.messages
-                ],
-            )
-            for one in judged
-        ],
-    )
-
-
-def _as_text(report: Report, judged: Sequence[Judged]) -> str:
-
+def _as_text(events: int, judged: Sequence[Judged]) -> str:
     lines = []
     for one in judged:
         told = f"{len(one.messages)} objections" if one.messages else "no objection"
-        lines.append(f"{one.destination}: {one.error or f'{told} to {len(report.events)} events'}")
+        lines.append(f"{one.destination}: {one.error or f'{told} to {events} events'}")
     # What every request has in common is objected to in every request.
     times = Counter(
-        (one.destination, _place(report, message), message.code, message.description)
-        for one in judged
-        for message in one.messages
+        (one.destination, str(message), message.code, message.description) for one in judged for message in one.messages
     )
     if times:
         headers = ("destination", "about", "code", "message", "times")
         lines += ["", table(headers, [(*row, count) for row, count in times.items()]).rstrip()]
     return "\n".join(lines)
-
-
-def _place(report: Report, message: Message) -> str:
-    if message.event is None:
-        return message.field or "request"
-    return f"event {message.event} {report.events[message.event].name}"

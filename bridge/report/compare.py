@@ -56,7 +56,7 @@ UNEXPLAINED: Final = "unexplained"
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class Compared:
     """One event or param as both sides have it, `times` times, and the verdict: agrees, a deviation, or unexplained."""
 
     event: str
@@ -66,7 +66,7 @@ class Row:
     verdict: str
 
 
-def compare(own: OwnReport, ours: Sequence[Event], before: NodeAnswer, after: NodeAnswer) -> tuple[Row, ...]:
+def compare(own: OwnReport, ours: Sequence[Event], before: NodeAnswer, after: NodeAnswer) -> tuple[Compared, ...]:
     """Compare event by event.
 
     Args:
@@ -76,7 +76,7 @@ def compare(own: OwnReport, ours: Sequence[Event], before: NodeAnswer, after: No
         after: the facts asked after it; counters and times of the collector lie between the two.
     """
     if own.failure:
-        return (Row("(all)", f"failed: {own.failure}", f"{len(ours)} events", len(ours), Deviation.NO_CRASH),)
+        return (Compared("(all)", f"failed: {own.failure}", f"{len(ours)} events", len(ours), Deviation.NO_CRASH),)
     names = [name for name, _ in own.events] + [event.name for event in ours]
     return tuple(sorted(_Comparison(own, ours, before, after).rows(), key=lambda row: names.index(row.event)))
 
@@ -90,9 +90,9 @@ class _Comparison:
         self._own_modules = _modules(self._own)
         self._our_modules = _modules(self._ours)
 
-    def rows(self) -> Iterator[Row]:
+    def rows(self) -> Iterator[Compared]:
         for part, times in (self._own & self._ours).items():
-            yield Row(part[0], _shown(part), _shown(part), times, AGREES)
+            yield Compared(part[0], _shown(part), _shown(part), times, AGREES)
         own, ours = self._own - self._ours, self._ours - self._own
         pairs: dict[tuple[str, object], list[Part | None]] = {}
         for side, parts in enumerate((own, ours)):
@@ -101,7 +101,7 @@ class _Comparison:
         for (name, _), (theirs, mine) in pairs.items():
             times = max(own[theirs] if theirs else 0, ours[mine] if mine else 0)
             verdict = self._verdict(name, dict(theirs[1]) if theirs else None, dict(mine[1]) if mine else None)
-            yield Row(name, _shown(theirs), _shown(mine), times, verdict)
+            yield Compared(name, _shown(theirs), _shown(mine), times, verdict)
 
     def _verdict(self, name: str, own: Mapping[str, Value] | None, ours: Mapping[str, Value] | None) -> str:
         """Why the two differ; None where that side has no counterpart."""

@@ -146,13 +146,10 @@ def events(
     return tuple(event for event in _events(facts, stanzas, aggregate_modules=aggregate_modules) if event.params)
 
 
-def new_params(contract: int) -> tuple[str, ...]:
-    """The params that a contract does not have, each as `event.param`."""
+def new_params(contract: int) -> tuple[tuple[str, str], ...]:
+    """The params that a contract does not have, each by event and name."""
     return tuple(
-        f"{event}.{name}"
-        for event, params in EVENTS.items()
-        for name, param in params.items()
-        if param.since > contract
+        (event, name) for event, params in EVENTS.items() for name, param in params.items() if param.since > contract
     )
 
 

@@ -150,7 +150,7 @@ def new_facts(agreed: int, settings: Settings) -> tuple[Note, ...]:
     """A note of what this release can report beyond what the operator agreed to, and what becomes of it."""
     if not (new := new_params(agreed)):
         return ()
-    what = f"contract {CONTRACT} has more than contract {agreed}, which you agreed to: {', '.join(new)}"
+    what = f"contract {CONTRACT} has more than contract {agreed}, which you agreed to: {', '.join(map('.'.join, new))}"
     if settings.bridge.new_facts == "hold":
         return (Note("new_facts", "", f"{what}; kept back", "`mongooseim-bridge consent accept` reports it"),)
     return (Note("new_facts", "", f"{what}; reported from now on", 'bridge.new_facts = "hold" would keep it back'),)

@@ -14,7 +14,9 @@ import pytest
 from google.auth.credentials import AnonymousCredentials
 from jsonschema import Draft202012Validator
 
-from bridge.cli.shapes import DOCUMENTS, json_schema
+from bridge.cli.main import cli
+from bridge.cli.schema import documents
+from bridge.document import json_schema
 from bridge.fleet import bigquery
 from bridge.fleet.questions import FleetError, questions
 from tests.fleet.fake_bigquery import FakeBigQuery
@@ -59,7 +61,7 @@ def test_each_form_has_the_same_answer(folder: Path) -> None:
 
     assert ["mod_mam", "rdbms", "8", "100.0"] in [line.split() for line in table.splitlines()]
     document = json.loads(as_json)
-    Draft202012Validator(json_schema(DOCUMENTS["fleet"])).validate(document)
+    Draft202012Validator(json_schema(dict(documents(cli))["fleet"])).validate(document)
     assert document == {
         "schema_version": 1,
         "first": "2026-11-01",

@@ -18,9 +18,11 @@ import trustme
 from jsonschema import Draft202012Validator
 
 from bridge.app import Installation
-from bridge.cli.shapes import DOCUMENTS, json_schema
+from bridge.cli.main import cli
+from bridge.cli.schema import documents
 from bridge.conditions import Conditions
 from bridge.delivery.ga4 import Ga4Destination
+from bridge.document import json_schema
 from bridge.google.definitions import needed
 from bridge.secret import Secret
 from bridge.service.verification import Verification
@@ -65,7 +67,7 @@ def bridge_to(
 def checked(command: str, result: Result) -> Any:
     """What a command printed as JSON, which is as its schema says."""
     document = result.json()
-    Draft202012Validator(json_schema(DOCUMENTS[command])).validate(document)
+    Draft202012Validator(json_schema(dict(documents(cli))[command])).validate(document)
     return document
 
 

@@ -11,7 +11,7 @@ from bridge.mongooseim.answers import Modules, NodeAnswer
 from bridge.mongooseim.facts import Incarnation, Module, TlsOption
 from bridge.mongooseim.merge import merge
 from bridge.mongooseim.own_report import CUSTOM_NAME, OwnReport
-from bridge.report.compare import AGREES, UNEXPLAINED, Deviation, Row, compare
+from bridge.report.compare import AGREES, UNEXPLAINED, Compared, Deviation, compare
 from bridge.report.events import events
 from bridge.state.totals import stanza_counts
 
@@ -62,7 +62,9 @@ OWN: tuple[OwnEvent, ...] = (
 )
 
 
-def rows(own: tuple[OwnEvent, ...], answer: NodeAnswer = ANSWER, after: NodeAnswer | None = None) -> tuple[Row, ...]:
+def rows(
+    own: tuple[OwnEvent, ...], answer: NodeAnswer = ANSWER, after: NodeAnswer | None = None
+) -> tuple[Compared, ...]:
     facts = merge([answer])
     return compare(OwnReport(own), events(facts, stanza_counts({}, facts.stanzas)), answer, after or answer)
 
