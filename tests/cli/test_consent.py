@@ -47,18 +47,16 @@ def test_what_is_new_is_said_with_the_first_report_and_not_again(newer: Bridge, 
     assert is_reported(newer.json_log)
     again = newer.start("report")
     assert "contract" not in again.out + again.err
-    assert newer.start("consent", "--format", "json").json()["agreed"] == 2
 
 
 def test_held_facts_wait_for_the_operator(newer: Bridge, emulator: RunningEmulator) -> None:
     newer.settings = 'new_facts = "hold"'
     newer.configure()
-    assert not is_reported(newer.start("preview", "--format", "json").json()["events"])
-    for _ in range(2):
-        done = newer.start("report")
-        assert "kept back; `mongooseim-bridge consent accept`" in done.out
-        assert not is_reported(newer.json_log)
+    done = newer.start("report")
+    assert "kept back; `mongooseim-bridge consent accept`" in done.out
+    assert not is_reported(newer.json_log)
     assert "kept back" in newer.start("status").out
+    assert not is_reported(newer.start("preview", "--format", "json").json()["events"])
     assert [one["param"] for one in newer.start("consent", "--format", "json").json()["new"]] == [
         "value",
         "config_type",

@@ -60,19 +60,11 @@ def test_a_cookie_file_that_others_can_read(bridge: Bridge, tmp_path: Path) -> N
         ("--node nobody@localhost", 3, ["nobody@localhost", "not registered", "it lists mongooseim1, mongooseim2"]),
         ("--node mongooseim1@localhost:1", 3, ["refuses", "port 1"]),
         ("--node mongooseim@no-such-host", 3, ["does not resolve", "no-such-host"]),
-        *(
-            (f"--node {name}", 2, ["bridge.nodes", "name@host"])
-            for name in ("mongooseim", "@host", "a@b@c", "a@h:99999")
-        ),
-        ("--name me@localhost --node a@host.example", 2, ["short and long names"]),
+        ("--node a@h:99999", 2, ["bridge.nodes", "name@host"]),
     ],
 )
 def test_a_node_that_cannot_be_reached_or_named(bridge: Bridge, arguments: str, code: int, words: list[str]) -> None:
     fails(bridge, code, *words, arguments=tuple(arguments.split()))
-
-
-def test_a_blank_in_a_name(bridge: Bridge) -> None:
-    fails(bridge, 2, "bridge.nodes", "name@host", arguments=("--node", "a b@h"))
 
 
 def test_a_host_without_epmd(bridge: Bridge) -> None:
@@ -90,20 +82,15 @@ def test_a_port_that_says_nothing_or_is_no_nodes(bridge: Bridge, default_cluster
     ("text", "words"),
     [
         ("[bridge]\nnodes = []", ["bridge.nodes", "config.toml:"]),
-        ("[bridge\n", ["config.toml", "not valid TOML", "line 1"]),
-        ('[bridge]\nsate_dir = "/x"', ["bridge.sate_dir", "did you mean 'state_dir'", "config.toml:"]),
         (
             '[services.service_mongoose_system_metrics]\nreport = true\ntracking_id.id = "G-ABCD"',
             ["tracking_id", "no secret", "secret_file"],
         ),
-        (None, ["config.toml", "No such file", "--config"]),
     ],
 )
-def test_a_configuration_file_that_cannot_be_used(bridge: Bridge, text: str | None, words: list[str]) -> None:
+def test_a_configuration_file_that_cannot_be_used(bridge: Bridge, text: str, words: list[str]) -> None:
     bridge.environ = {name: value for name, value in bridge.environ.items() if not name.endswith("_NODES")}
-    bridge.config.write_text(text or "")
-    if text is None:
-        bridge.config.unlink()
+    bridge.config.write_text(text)
     fails(bridge, 2, *words)
 
 
@@ -123,8 +110,7 @@ def test_a_state_directory_that_cannot_be_written(bridge: Bridge) -> None:
 
 def test_reporting_that_is_switched_off_sends_nothing_and_preview_still_works(bridge: Bridge) -> None:
     fails(bridge, 4, "DO_NOT_TRACK", DO_NOT_TRACK="1")
-    for not_an_opt_out in ("0", "false", ""):
-        assert bridge.run("report", DO_NOT_TRACK=not_an_opt_out).code == 0
+    assert bridge.run("report", DO_NOT_TRACK="0").code == 0
     (bridge.log_dir / "system_metrics_report.json").unlink()
     bridge.service = "report = false"
     bridge.configure()
@@ -132,13 +118,7 @@ def test_reporting_that_is_switched_off_sends_nothing_and_preview_still_works(br
     assert bridge.run("preview").code == 0
 
 
-def test_an_unknown_command_is_a_usage_error(bridge: Bridge) -> None:
-    result = bridge.run("rapport")
-    assert result.code == 2
-    assert "rapport" in result.err
-
-
-@pytest.mark.parametrize("command", ["status", "config show", "preview", "--help", "report --help"])
+@pytest.mark.parametrize("command", ["status", "preview", "report --help"])
 def test_a_full_output_is_told_in_one_line(bridge: Bridge, command: str) -> None:
     done = with_output_to(Path("/dev/full"), bridge, *command.split())
     assert done.returncode == 1

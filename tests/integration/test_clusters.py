@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-import pytest
-
 from tests.support.bridge import Bridge
 from tests.support.emulator import running_emulator
 
@@ -42,38 +40,33 @@ def test_a_persistent_id_of_the_cluster_is_used_by_every_installation(
     assert ids == ["3b8f2f0e-6a57-4a5e-9d0b-6f1f4b7c2a91"]
 
 
-def test_nodes_shows_who_is_up_and_why_others_are_not(
+def test_who_is_up_and_who_cannot_be_asked_is_said_to_the_operator_and_in_no_event(
     tmp_path: Path, start_cluster: Callable[..., StubCluster]
 ) -> None:
-    cluster = start_cluster("default", 2)
-    bridge = Bridge(tmp_path / "bridge", cluster.environ)
+    cluster = start_cluster("default", 3)
+    bridge = Bridge(tmp_path / "bridge", cluster.environ, settings="collect_timeout = 1_500")
     cluster.nodes[1].eval("stub:stop_mongooseim()")
     table = bridge.run("nodes")
     assert table.code == 0
     assert "mongooseim1@localhost  up" in table.out
     shown = {row["node"]: row for row in bridge.run("nodes", "--format", "json").json()["nodes"]}
-    up, down = (shown[node.name] for node in cluster.nodes)
-    assert (up["state"], up["mongooseim"], up["sees_nodes"]) == ("up", "6.8.0", 2)
+    up, stopped = (shown[node.name] for node in cluster.nodes[:2])
+    assert (up["state"], up["mongooseim"], up["sees_nodes"]) == ("up", "6.8.0", 3)
     assert up["otp"].isdigit()
-    assert down["state"] == "not asked"
-    assert "not running" in down["reason"]
+    assert stopped["state"] == "not asked"
+    assert "not running" in stopped["reason"]
 
-
-def test_a_member_that_cannot_be_asked_is_named_in_the_summary_and_in_no_event(
-    tmp_path: Path, start_cluster: Callable[..., StubCluster]
-) -> None:
-    cluster = start_cluster("default", 3)
-    bridge = Bridge(tmp_path / "bridge", cluster.environ, settings="collect_timeout = 1_500")
-    cluster.nodes[2].pause()
+    silent = cluster.nodes[2]
+    silent.pause()
     try:
         result = bridge.run("report")
     finally:
-        cluster.nodes[2].resume()
+        silent.resume()
     assert result.code == 0
-    assert result.out.count(f"not asked: node {cluster.nodes[2].name}") == 1
-    assert cluster.nodes[2].name not in result.err, "each note is shown once"
-    assert sum(event["name"] == "cluster" for event in bridge.json_log) == 2
-    assert cluster.nodes[2].name not in (bridge.log_dir / "system_metrics_report.json").read_text()
+    assert result.out.count(f"not asked: node {silent.name}") == 1
+    assert silent.name not in result.err, "each note is shown once"
+    assert sum(event["name"] == "cluster" for event in bridge.json_log) == 1
+    assert silent.name not in (bridge.log_dir / "system_metrics_report.json").read_text()
 
 
 def test_the_own_reporter_that_is_still_on_is_told_with_the_remedy(
@@ -87,23 +80,21 @@ def test_the_own_reporter_that_is_still_on_is_told_with_the_remedy(
     assert "counted twice" in bridge.run("preview").err
 
 
-@pytest.mark.parametrize("aggregate", [False, True])
 def test_aggregated_modules_make_a_large_installation_a_small_report(
-    tmp_path: Path, start_cluster: Callable[..., StubCluster], *, aggregate: bool
+    tmp_path: Path, start_cluster: Callable[..., StubCluster]
 ) -> None:
     environ = start_cluster("large", 1).environ
-    settings = f"aggregate_modules = {str(aggregate).lower()}"
-    every_hour = "report = true\nperiodic_report = 3_600_000"
-    bridge = Bridge(tmp_path / "bridge", environ, service=every_hour, settings=settings)
+    bridge = Bridge(tmp_path / "bridge", environ, service="report = true\nperiodic_report = 3_600_000")
     result = bridge.run("report")
-    assert result.code == 0, result.err
+    assert "beyond 100,000" in result.out
+    assert "aggregate_modules = true" in result.out
     modules = [event["params"] for event in bridge.json_log if event["name"] == "module_with_opt"]
-    if aggregate:
-        assert len(bridge.json_log) < 100
-        assert {params["module"]: params["host_types"] for params in modules}["mod_presence"] == 304
-        assert "aggregate_modules" not in result.out
-    else:
-        assert "beyond 100,000" in result.out
-        assert "aggregate_modules = true" in result.out
-        assert len(modules) > 304
-        assert sum(params["module"] == "mod_presence" for params in modules) == 304
+    assert len(modules) > 304
+    assert sum(params["module"] == "mod_presence" for params in modules) == 304
+
+    result = bridge.run("report", MONGOOSEIM_BRIDGE_AGGREGATE_MODULES="true")
+    assert result.code == 0, result.err
+    assert "aggregate_modules" not in result.out
+    modules = [event["params"] for event in bridge.json_log if event["name"] == "module_with_opt"]
+    assert len(bridge.json_log) < 100
+    assert {params["module"]: params["host_types"] for params in modules}["mod_presence"] == 304

@@ -52,7 +52,7 @@ def run(cluster: StubCluster, directory: Path, times: int) -> dict[str, tuple[in
 
 
 def test_runs_leave_nothing_behind_in_the_nodes(tmp_path: Path, start_cluster: Callable[..., StubCluster]) -> None:
-    assert run(start_cluster("6.8_none", 2), tmp_path / "bridge", 20) == {}
+    assert run(start_cluster("6.8_none", 2), tmp_path / "bridge", 10) == {}
 
 
 def main() -> None:
