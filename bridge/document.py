@@ -24,9 +24,11 @@ class Document(msgspec.Struct, frozen=True, tag_field="schema_version", tag=SCHE
 
 
 def json_schema(document: type[Document]) -> dict[str, object]:
-    """The JSON Schema (2020-12) of a document; every field is always there."""
+    """The JSON Schema (2020-12) of a document; every field is always there, so there are no defaults."""
     schema = msgspec.json.schema(document, schema_hook=lambda _: {"type": "string", "format": "date-time"})
     for shape in schema["$defs"].values():
-        if "properties" in shape:
-            shape["required"] = list(shape["properties"])
+        fields = shape.get("properties", {})
+        for field in fields.values():
+            field.pop("default", None)
+        shape["required"] = list(fields)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}

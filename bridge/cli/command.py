@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
@@ -176,13 +175,15 @@ def usage_error(error: click.ClickException) -> BridgeError:
     context = error.ctx if isinstance(error, click.UsageError) else None
     remedy = f"see `{context.command_path} --help`" if context else ""
     if isinstance(error, click.NoSuchOption):
-        known = [name for option in context.command.get_params(context) for name in option.opts] if context else []
-        text, remedy = f"there is no option {error.option_name}", suggestion(error.option_name, known) or remedy
+        text = f"there is no option {error.option_name}"
+        remedy = f"did you mean {error.possibilities[0]}?" if error.possibilities else remedy
     return UsageError(f"{text[:1].lower()}{text[1:]}", remedy)
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
     """A question for what is most alike, empty where nothing is; of a mapping it names the value."""
+    from difflib import get_close_matches  # noqa: PLC0415 - 1 ms that only a mistake takes
+
     meant = known if isinstance(known, dict) else {each: each for each in known}
     near = get_close_matches(name, meant, n=1)
     return f"did you mean {meant[near[0]]}?" if near else ""

@@ -82,29 +82,19 @@ def _report_argument(name: str, metavar: str = "ID") -> Callable[[_Function], _F
     return click.argument(name, metavar=metavar, type=click.IntRange(1, 2**63 - 1), shell_complete=_ids)
 
 
-class _Moment(click.ParamType[int]):
-    """A time of day as microseconds since 1970."""
-
-    name = "time"
-
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """A date, a time in UTC unless it says otherwise, or how long ago.
-
-        Raises:
-            UsageError: it is none of these.
-        """
-        try:
-            return parse_moment(value, system_clock().wall())
-        except ValueError:
-            where = param.opts[0] if param else ""
-            remedy = "write 2026-01-31, 2026-01-31T12:00:00Z, or how long ago as in 3d, 12h or 30min"
-            raise UsageError(f"{where}: {value!r} is no time", remedy) from None
+def _time(value: str) -> int:
+    """A time that somebody typed, in microseconds since 1970: UTC unless it says otherwise, or how long ago."""
+    try:
+        return parse_moment(value, system_clock().wall())
+    except ValueError:
+        remedy = "write 2026-01-31, 2026-01-31T12:00:00Z, or how long ago as in 3d, 12h or 30min"
+        raise UsageError(f"{value!r} is no time", remedy) from None
 
 
 @click.group(name="history", cls=Group, invoke_without_command=True)
 @click.option("--limit", type=click.IntRange(1, 100_000), default=20, show_default=True, help="How many, newest first.")
-@click.option("--since", type=_Moment(), metavar="TIME", help="Collected at this time or later: a date, 3d, 12h.")
-@click.option("--until", type=_Moment(), metavar="TIME", help="Collected before this time.")
+@click.option("--since", type=_time, metavar="TIME", help="Collected at this time or later: a date, 3d, 12h.")
+@click.option("--until", type=_time, metavar="TIME", help="Collected before this time.")
 @format_option("table", "json", "csv", document=History)
 @click.pass_context
 @pass_unread

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from bridge.text import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable
     from types import TracebackType
     from typing import Self
 
@@ -85,10 +85,5 @@ async def ask_cluster(installation: Installation) -> ClusterFacts:
         NoNodeAnswered: not one node could be asked.
     """
     silent: set[str] = set()
-    async with Progress(lambda: listed(silent)):
+    async with Progress(lambda: ", ".join(sorted(silent)) or "the cluster"):
         return await installation.ask_cluster(silent)
-
-
-def listed(names: Collection[str]) -> str:
-    """Who is waited for."""
-    return ", ".join(sorted(names)) or "the cluster"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from typing import TYPE_CHECKING, Final
 
@@ -23,7 +22,9 @@ _SERVICE_LINK: Final = re.compile(r"\w+_(SERVICE_(HOST|PORT\w*)|PORT_\d+_(TCP|UD
 
 def nearest(name: str, known: Iterable[str], alike: float = ALIKE) -> str | None:
     """The known name that is most like this one, if any is."""
-    return next(iter(difflib.get_close_matches(name, known, n=1, cutoff=alike)), None)
+    from difflib import get_close_matches  # noqa: PLC0415 - 1 ms that only a doubtful name takes
+
+    return next(iter(get_close_matches(name, known, n=1, cutoff=alike)), None)
 
 
 def misspelt_variables(environ: Mapping[str, str], named: set[str]) -> Iterator[Problem]:

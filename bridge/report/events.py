@@ -41,15 +41,21 @@ class Column(NamedTuple):
 
 
 _HANDLERS: Final = {
-    "mongoose_graphql_handler": Param("text", "GraphQL API", "enabled"),
-    "mongoose_admin_api": Param("text", "REST API for admins (up to 6.5)", "enabled"),
-    "mongoose_client_api": Param("text", "REST API for clients (up to 6.5)", "enabled"),
-    "mongoose_prometheus_handler": Param("text", "metrics for Prometheus", "enabled"),
-    "mongoose_bosh_handler": Param("text", "BOSH (from 6.6)", "enabled"),
-    "mongoose_websocket_handler": Param("text", "WebSocket (from 6.6)", "enabled"),
-    "mod_bosh": Param("text", "BOSH (up to 6.5)", "enabled"),
-    "mod_websockets": Param("text", "WebSocket (up to 6.5)", "enabled"),
+    "mongoose_graphql_handler": ("graphql", "GraphQL API"),
+    "mongoose_admin_api": ("admin_api", "REST API for admins (up to 6.5)"),
+    "mongoose_client_api": ("client_api", "REST API for clients (up to 6.5)"),
+    "mongoose_prometheus_handler": ("prometheus", "metrics for Prometheus"),
+    "mongoose_bosh_handler": ("bosh", "BOSH (from 6.6)"),
+    "mongoose_websocket_handler": ("websocket", "WebSocket (from 6.6)"),
+    "mod_bosh": ("bosh", "BOSH (up to 6.5)"),
+    "mod_websockets": ("websocket", "WebSocket (up to 6.5)"),
 }
+"""HTTP handlers that are shipped, each with its short name and what it is."""
+
+SHORT_NAMES: Final[Mapping[str, str]] = {**{name: short for name, (short, _) in _HANDLERS.items()}, "tcp": "tcp"}
+"""HTTP handlers and transports in `enabled`, the same in all releases; together below 100 characters."""
+
+_HANDLER_PARAMS: Final = {name: Param("text", meaning, "enabled") for name, (_, meaning) in _HANDLERS.items()}
 
 EVENTS: Final[Mapping[str, Mapping[str, Param]]] = {
     "host_count": {"value": Param("number", "host types: static hosts and host types of dynamic domains")},
@@ -70,10 +76,13 @@ EVENTS: Final[Mapping[str, Mapping[str, Param]]] = {
         "node_number": Param("number", "nodes in the cluster, as this one sees it"),
         "config_type": Param("text", "kind of configuration file"),
     },
-    "http_api": {**_HANDLERS, "enabled": Param("text", "all of them by their short names, in alphabetical order")},
+    "http_api": {
+        **_HANDLER_PARAMS,
+        "enabled": Param("text", "all of them by their short names, in alphabetical order"),
+    },
     "transport_mechanism": {
         "tcp": Param("text", "a listener for clients over TCP", "enabled"),
-        **{name: param for name, param in _HANDLERS.items() if name in HTTP_TRANSPORTS},
+        **{name: param for name, param in _HANDLER_PARAMS.items() if name in HTTP_TRANSPORTS},
         "enabled": Param("text", "all of them by their short names, in alphabetical order"),
     },
     "tls_option": {
@@ -112,19 +121,6 @@ COLUMNS: Final[Mapping[str, Column]] = {
     "increment": Column("Stanzas", "Stanzas since the report before; the one to add up"),
 }
 """Every param that GA4's reports can show by itself. What has a number of values without end is no column of texts."""
-
-SHORT_NAMES: Final[Mapping[str, str]] = {
-    "mongoose_graphql_handler": "graphql",
-    "mongoose_admin_api": "admin_api",
-    "mongoose_client_api": "client_api",
-    "mongoose_prometheus_handler": "prometheus",
-    "mongoose_bosh_handler": "bosh",
-    "mod_bosh": "bosh",
-    "mongoose_websocket_handler": "websocket",
-    "mod_websockets": "websocket",
-    "tcp": "tcp",
-}
-"""HTTP handlers and transports in `enabled`, the same in all releases; together below 100 characters."""
 
 CONTRACT: Final = max(param.since for params in EVENTS.values() for param in params.values())
 """The number of the contract: what this release can report. Operators agree to it, and hear of a new one."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tests.support.bridge import Bridge
 
 
-@pytest.mark.parametrize(("form", "is_the_journal"), [("text", True), ("json", True), ("text", False)])
+@pytest.mark.parametrize(("form", "is_the_journal"), [("json", True), ("text", False)])
 def test_only_the_journal_gets_priorities(bridge: Bridge, tmp_path: Path, form: str, *, is_the_journal: bool) -> None:
     bridge.service = "periodic_report = 20"  # which is doubtful, and says so
     bridge.configure()

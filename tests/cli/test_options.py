@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from erlang_stubs.cluster import StubCluster
+
 
 COLOUR = "\x1b["
 
@@ -121,10 +123,11 @@ def test_doctor_is_coloured_elsewhere_where_that_is_wanted(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("columns", [60, 200])
-def test_tables_fit_the_terminal(tmp_path: Path, columns: int) -> None:
-    bridge = Bridge(tmp_path / "bridge", {})
+def test_tables_fit_the_terminal(default_cluster: StubCluster, tmp_path: Path, columns: int) -> None:
+    bridge = Bridge(tmp_path / "bridge", default_cluster.environ)
     with on_a_terminal(bridge.command("config", "show"), bridge.process_environ(), columns=columns) as terminal:
-        shown, _ = terminal.read_to_the_end()
+        shown, code = terminal.read_to_the_end()
+    assert code == 0
     widest = max(map(len, shown.split("\r\n")))
     assert widest <= columns
     assert widest > columns - 20 or columns == 200
