@@ -15,17 +15,13 @@ if TYPE_CHECKING:
 
 
 class Erl(Protocol):
-    """Starts a node without EPMD or listener and tells what it says of itself."""
+    """Starts a node without EPMD or listener and gives the texts that a list of Erlang's consists of."""
 
     def __call__(self, *words: str, home: Path, say: str = ...) -> tuple[str, ...]: ...
 
 
 @pytest.fixture(scope="session")
-def erl() -> Erl:
-    program = shutil.which("erl")
-    if program is None:
-        pytest.skip("erl is not installed")
-
+def erl(program: str) -> Erl:
     def run(
         *words: str, home: Path, say: str = "[atom_to_list(node()), atom_to_list(erlang:get_cookie())]"
     ) -> tuple[str, ...]:
@@ -43,3 +39,11 @@ def erl() -> Erl:
         return tuple(base64.b64decode(line).decode("latin-1") for line in said)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def program() -> str:
+    found = shutil.which("erl")
+    if found is None:
+        pytest.skip("erl is not installed")
+    return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from base64 import b64encode
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -74,14 +75,21 @@ def test_a_file_that_holds_no_cookie_is_refused(tmp_path: Path, home: dict[str, 
         find_cookie(BridgeSection(), None, home)
 
 
-@pytest.mark.parametrize("content", ["abc ", " abc", "a b c\r\n", "abc  \n \n", "abc\n"])
-def test_blanks_belong_to_a_cookie_as_erlang_reads_its_file(
-    tmp_path: Path, home: dict[str, str], content: str, erl: Erl
-) -> None:
-    cookie_file(tmp_path / ".erlang.cookie", content)
-    node, cookie = erl("-sname", "blanks@localhost", home=tmp_path)
-    assert node == "blanks@localhost"
-    assert find_cookie(BridgeSection(), None, home).secret.reveal() == cookie
+def test_blanks_belong_to_a_cookie_as_erlang_reads_its_file(tmp_path: Path, home: dict[str, str], erl: Erl) -> None:
+    """A node reads the file whenever its distribution starts."""
+    path = tmp_path / ".erlang.cookie"
+    contents = ("abc ", " abc", "a b c\r\n", "abc  \n \n", "abc\n")
+    encoded = ", ".join(f'"{b64encode(each.encode()).decode()}"' for each in contents)
+    read = f"""[begin
+        file:delete("{path}"), file:write_file("{path}", base64:decode(Each)), file:change_mode("{path}", 8#400),
+        {{ok, _}} = net_kernel:start([blanks@localhost, shortnames]), Cookie = erlang:get_cookie(),
+        net_kernel:stop(), atom_to_list(Cookie) end || Each <- [{encoded}]]"""
+    theirs = erl(home=tmp_path, say=read)
+    path.unlink()
+    for content, cookie in zip(contents, theirs, strict=True):
+        cookie_file(path, content)
+        assert find_cookie(BridgeSection(), None, home).secret.reveal() == cookie
+        path.unlink()
 
 
 def test_a_cookie_comes_out_of_a_pipe_too(home: dict[str, str]) -> None:
