@@ -55,7 +55,8 @@ def open_own(path: Path, flags: int, mode: int = 0o600) -> int:
         if found.st_nlink > 1:
             raise ForeignFileError(path, "it has a second name (hard link)")
         if flags & os.O_CREAT:
-            _share(descriptor, found, path.parent.stat())
+            if found.st_uid == os.geteuid() and shared_by_group(path.parent):
+                os.fchmod(descriptor, _OF_GROUP)  # whatever the umask
             if os.geteuid() == 0:
                 _give_to_owner(descriptor, found, path.parent)
     except BaseException:
@@ -64,11 +65,13 @@ def open_own(path: Path, flags: int, mode: int = 0o600) -> int:
     return descriptor
 
 
-def _share(descriptor: int, found: os.stat_result, directory: os.stat_result) -> None:
-    """What lies in a directory of a group (setgid, writable for it) is for all of the group, whatever the umask."""
+def shared_by_group(directory: Path) -> bool:
+    """Whether all of a group may do in a directory what its owner may (setgid, writable for the group)."""
     of_group = stat.S_ISGID | stat.S_IWGRP
-    if directory.st_mode & of_group == of_group and found.st_uid == os.geteuid():
-        os.fchmod(descriptor, _OF_GROUP)
+    try:
+        return directory.stat().st_mode & of_group == of_group
+    except OSError:
+        return False
 
 
 def _give_to_owner(descriptor: int, found: os.stat_result, directory: Path) -> None:

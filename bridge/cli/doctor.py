@@ -89,7 +89,7 @@ async def _examine(installation: Installation, *, shown: bool) -> list[Result]:
 def _settled(sheets: Sequence[Sheet]) -> list[Result]:
     results: list[Result] = []
     for sheet in sheets:
-        results += sheet.settled
+        results += sheet.results
         if not sheet.complete:
             break
     return results

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from functools import partial
+from itertools import takewhile
 from typing import TYPE_CHECKING, Final
 
-from bridge.erlang.errors import EPMD, PHASES, TLS, ErlangError
+from bridge.doctor.steps import ENTRY
+from bridge.erlang.errors import EPMD, TLS, ErlangError
 from bridge.erlang.terms import Atom, Pid
 from bridge.errors import BridgeError
 from bridge.mongooseim.collect import Survey, ask, not_running
@@ -50,21 +52,18 @@ async def examine_cluster(
     """
     node = installation.node()
     try:
-        entries = list(zip(installation.access.entries, sheets, strict=True))
-        await asyncio.gather(*(_reach(node, entry, sheet) for entry, sheet in entries))
-        well = [entry for entry, sheet in entries if not sheet.has_failed]
+        entries = installation.access.entries
+        await asyncio.gather(*map(partial(_reach, node), entries, sheets))
+        entered = {entry: sheet for entry, sheet in zip(entries, sheets, strict=True) if not sheet.complete}
         seconds = min(SURVEY_SECONDS, installation.collect_timeout)
         own_name, also_known = str(installation.access.own_name), installation.settings.bridge.also_known
         question = partial(ask, node, timeout=seconds, own_name=own_name, also_known=also_known)
-        survey = await _ask(Survey(question, well), deadline)
+        survey = await _ask(Survey(question, [*entered]), deadline)
         if serving := [answer for answer in survey.answers.values() if answer.running]:
             facts.set_result(merge(serving))
-        for entry, sheet in entries:
-            if entry in well:
-                _answer(sheet, survey, str(entry))
-            else:
-                sheet.skip_rest("the node cannot be asked")
-        _members(members, survey, {str(entry) for entry, _ in entries})
+        for entry, sheet in entered.items():
+            _answer(sheet, survey, str(entry))
+        _members(members, survey, set(map(str, entries)))
     finally:
         if not facts.done():
             facts.set_result(None)
@@ -74,22 +73,25 @@ async def examine_cluster(
 
 
 async def _reach(node: Node, entry: NodeName, sheet: Sheet) -> None:
-    """One real attempt, and what was seen of each of its phases."""
-    seen: dict[str, str] = {}
-    failed: ErlangError | None = None
+    """One real attempt: each phase that succeeds is a step, and one that it leaves out was not needed."""
+    left_out = {EPMD: f"not asked: port {entry.port} is given with the node's name", TLS: "plain TCP, on both sides"}
+
+    def skip_before(step: str) -> None:
+        for earlier in takewhile(lambda earlier: earlier != step, ENTRY):
+            if earlier in left_out:
+                sheet.skipped(earlier, left_out[earlier])
+
+    def seen(phase: str, what: str) -> None:
+        skip_before(phase)
+        sheet.ok(phase, what)
+
     try:
-        await node.connect(entry, timeout=CONNECT_SECONDS, observe=seen.__setitem__)
-    except ErlangError as error:
-        failed = error
-    absent = dict.fromkeys(PHASES, "nothing was seen of it")
-    absent |= {TLS: "plain TCP, on both sides", EPMD: f"not asked: port {entry.port} is given with the node's name"}
-    sheet.attempt(PHASES, seen, failed, absent)
-    if failed:
-        return
-    try:
+        await node.connect(entry, timeout=CONNECT_SECONDS, observe=seen)
         await _call(node, entry, sheet)
     except ErlangError as error:
-        sheet.stopped("remote call", error)
+        step = error.phase or "remote call"
+        skip_before(step)
+        sheet.stopped(step, error)
 
 
 async def _call(node: Node, entry: NodeName, sheet: Sheet) -> None:

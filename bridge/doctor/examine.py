@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from bridge.config.errors import ConfigError
+from bridge.config.roles import Role
 from bridge.doctor.cluster import examine_cluster
 from bridge.doctor.configuration import examine_configuration
 from bridge.doctor.route import examine_route
-from bridge.doctor.steps import ENTRY, MEMBERS, ROUTE, STORAGE, Section, Sheet, State
+from bridge.doctor.steps import CONFIGURATION, ENTRY, MEMBERS, ROUTE, STORAGE, Section, Sheet
 from bridge.doctor.storage import examine_storage
+from bridge.files import shared_by_group
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterable, Mapping, Sequence, Set
+    from collections.abc import Coroutine, Sequence
 
     from bridge.app import Installation
-    from bridge.delivery.destination import Destination
     from bridge.doctor.steps import Result
     from bridge.mongooseim.facts import ClusterFacts
 
@@ -35,78 +39,68 @@ async def examine(installation: Installation, sheets: list[Sheet] | None = None)
     loop = asyncio.get_running_loop()
     deadline = loop.time() + TOTAL_SECONDS
     facts: asyncio.Future[ClusterFacts | None] = loop.create_future()
-    first = await asyncio.to_thread(examine_configuration, installation)
-    failed = {result.step for result in first.results if result.state is State.FAILURE}
-    unreadable, no_cluster, no_route = _obstacles(installation, failed)
-    entries = () if no_cluster else installation.access.entries
-    destinations = () if unreadable or "destinations" in failed else installation.destinations
-    nodes = _sheets(Section.CLUSTER, ENTRY, no_cluster, entries)
-    (members,) = _sheets(Section.CLUSTER, MEMBERS, no_cluster)
-    (storage,) = _sheets(Section.DELIVERY, STORAGE, unreadable)
-    routes = _sheets(Section.DELIVERY, ROUTE, no_route, [one.name for one in destinations])
-    sheets += [first, *nodes, members, storage, *routes]
+    configuration = Sheet(Section.CONFIGURATION, CONFIGURATION)
+    sheets.append(configuration)
+    installation = await asyncio.to_thread(_own_half, installation)
+    unusable = await asyncio.to_thread(examine_configuration, installation, configuration)
+    entries = () if unusable.cluster else installation.access.entries
+    destinations = () if unusable.delivery else installation.destinations
+    nodes = [Sheet(Section.CLUSTER, ENTRY, str(entry)) for entry in entries] or [Sheet(Section.CLUSTER, ENTRY)]
+    members = Sheet(Section.CLUSTER, MEMBERS)
+    storage = Sheet(Section.DELIVERY, STORAGE)
+    routes = [Sheet(Section.DELIVERY, ROUTE, one.name) for one in destinations] or [Sheet(Section.DELIVERY, ROUTE)]
+    sheets += [*nodes, members, storage, *routes]
+    for reason, subjects in zip(unusable, ([storage], [*nodes, members], routes), strict=True):
+        for sheet in subjects if reason else ():
+            sheet.skip_rest(reason)
     work: list[Coroutine[None, None, None]] = []
-    if not unreadable:
-        work.append(_storage(installation, storage))
-    if no_cluster:
-        facts.set_result(None)
-    else:
+    if not unusable.machine:
+        work.append(_in_time(asyncio.to_thread(examine_storage, installation, storage), STORAGE_SECONDS, storage))
+    if not unusable.cluster:
         work.append(examine_cluster(installation, deadline - 2.0, facts, nodes, members))
-    if not no_route:
-        work.append(_routes(installation, deadline, facts, routes))
+    else:
+        facts.set_result(None)
+    if not unusable.delivery:
+        work.append(_routes(installation, deadline - loop.time(), facts, routes))
     await asyncio.gather(*work)
+    for sheet in sheets:
+        sheet.skip_rest("nothing was seen of it")
     return [result for sheet in sheets for result in sheet.results]
 
 
-def _obstacles(installation: Installation, failed: Set[str]) -> tuple[str, str, str]:
-    """Why the machine's side, the cluster and the destinations cannot be tried; empty where they can."""
-    if "configuration" in failed:
-        reason = "the configuration cannot be read"
-        return reason, reason, reason
-    unusable = failed & {"node names", "cookie file", "TLS files"}
-    no_cluster = "names, cookie or TLS of the configuration cannot be used" if unusable else ""
-    no_route = ""
-    if "destinations" in failed:
-        no_route = "the destinations of the configuration cannot be used"
-    elif not installation.destinations:
-        no_route = "no destination is configured"
-    elif not installation.consent.given:
-        # Off means off: not even a look at the endpoint.
-        no_route = f"reporting is off: {installation.consent.reason}"
-    return "", no_cluster, no_route
+def _own_half(installation: Installation) -> Installation:
+    """In the role of this process: two users who share the state directory can read one half of the secrets each."""
+
+    def usable(part: str) -> bool:
+        try:
+            getattr(installation, part)
+        except ConfigError:
+            return False
+        return True
+
+    if not usable("loaded") or not shared_by_group(Path(installation.settings.bridge.state_dir)):
+        return installation
+    collects, delivers = usable("access"), usable("destinations")
+    role = Role.BOTH if collects == delivers else Role.COLLECT if collects else Role.DELIVER
+    return replace(installation, role=role)
 
 
-def _sheets(section: Section, steps: Mapping[str, str], obstacle: str, subjects: Iterable[object] = ()) -> list[Sheet]:
-    """A sheet for each subject, one at least; with an obstacle all of it is skipped."""
-    sheets = [Sheet(section, steps, str(subject)) for subject in subjects] or [Sheet(section, steps)]
-    for sheet in sheets:
-        if obstacle:
-            sheet.skip_rest(obstacle)
-    return sheets
-
-
-async def _storage(installation: Installation, sheet: Sheet) -> None:
+async def _in_time(work: Coroutine[None, None, None], seconds: float, sheet: Sheet) -> None:
     try:
-        async with asyncio.timeout(STORAGE_SECONDS):
-            sheet.take(await asyncio.to_thread(examine_storage, installation))
+        async with asyncio.timeout(seconds):
+            await work
     except TimeoutError:
-        sheet.late(STORAGE_SECONDS)
+        sheet.late(seconds)
 
 
 async def _routes(
     installation: Installation,
-    deadline: float,
+    seconds: float,
     facts: asyncio.Future[ClusterFacts | None],
     sheets: Sequence[Sheet],
 ) -> None:
     """Every destination at the same time."""
     async with installation.sender() as sender:
-
-        async def try_one(destination: Destination, sheet: Sheet) -> None:
-            try:
-                async with asyncio.timeout_at(deadline):
-                    await examine_route(installation, destination, sender, facts, sheet)
-            except TimeoutError:
-                sheet.late(TOTAL_SECONDS)
-
-        await asyncio.gather(*map(try_one, installation.destinations, sheets))
+        pairs = zip(installation.destinations, sheets, strict=True)
+        ways = ((examine_route(installation, one, sender, facts, sheet), sheet) for one, sheet in pairs)
+        await asyncio.gather(*(_in_time(way, seconds, sheet) for way, sheet in ways))

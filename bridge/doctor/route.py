@@ -17,7 +17,6 @@ from bridge.delivery.errors import (
     ANSWER,
     CONNECTION,
     HOST,
-    PHASES,
     PROXY,
     PROXY_REFUSES,
     TLS,
@@ -66,29 +65,38 @@ async def examine_route(
             failed = SendError(destination.peer, PROXY_REFUSES, "407 Proxy Authentication Required")
     except DeliveryError as error:
         failed = error
-    whom = "the proxy" if proxy else destination.peer
-    plain = urlsplit(destination.peer).scheme == "http"
-    words = {
+    _phases(sheet, destination.peer, proxy, answer, failed)
+    if answer and not failed:
+        _clock(sheet, answer)
+        await _validator(installation, destination, sender, facts, sheet)
+
+
+def _phases(sheet: Sheet, peer: str, proxy: Secret | None, answer: Answer | None, failed: DeliveryError | None) -> None:
+    """What the exchange has shown of each phase, up to the one that failed."""
+    plain = urlsplit(peer).scheme == "http"
+    if plain and not loopback(peer) and (not failed or failed.phase == ANSWER):
+        advice = "give an https endpoint, unless the network is yours"
+        sheet.warning(TLS, "http: the API secret and the reports travel unencrypted", advice)
+    if answer and answer.status >= 500:
+        advice = "the endpoint, or a proxy before it, has a fault: reports wait"
+        sheet.warning(ANSWER, f"it answers with status {answer.status}", advice)
+    whom = "the proxy" if proxy else peer
+    seen = {
         HOST: f"{whom} has an address",
         CONNECTION: f"{whom} takes connections",
         PROXY: f"{shown(proxy)} lets us through" if proxy else "",
         TLS: "" if plain else "the certificate is trusted",
         ANSWER: f"it answers (status {answer.status} to HEAD /)" if answer else "",
     }
-    absent = {PROXY: "none is configured for this destination", TLS: "http, on this machine"}
-    if plain and not loopback(destination.peer):
-        del absent[TLS]
-        if not failed or failed.phase == ANSWER:
-            advice = "give an https endpoint, unless the network is yours"
-            sheet.warning(TLS, "http: the API secret and the reports travel unencrypted", advice)
-    sheet.attempt(PHASES, words, failed, absent)
-    if not answer or failed:
-        return
-    if answer.status >= 500:
-        advice = "the endpoint, or a proxy before it, has a fault: reports wait"
-        sheet.warning(ANSWER, f"it answers with status {answer.status}", advice)
-    _clock(sheet, answer)
-    await _validator(installation, destination, sender, facts, sheet)
+    left_out = {PROXY: "none is configured for this destination", TLS: "http, on this machine"}
+    for phase, found in seen.items():
+        if failed and phase == failed.phase:
+            sheet.stopped(phase, failed)
+            return
+        if found:
+            sheet.ok(phase, found)
+        else:
+            sheet.skipped(phase, left_out[phase])
 
 
 def _clock(sheet: Sheet, answer: Answer) -> None:

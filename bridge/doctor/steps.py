@@ -11,7 +11,7 @@ from bridge.config.errors import ConfigError
 from bridge.errors import BridgeError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable
 
 
 class State(StrEnum):
@@ -101,19 +101,14 @@ class Result:
 class Sheet:
     """The results of the steps on one subject, in their order; a step may have several."""
 
-    def __init__(self, section: Section, steps: Mapping[str, str], subject: str = "") -> None:
+    def __init__(self, section: Section, steps: Iterable[str], subject: str = "") -> None:
         self.section = section
         self.subject = subject
         self._results: dict[str, list[Result]] = {step: [] for step in steps}
 
     @property
     def results(self) -> list[Result]:
-        """What was seen, in the order of the steps."""
-        return [result for results in self._results.values() for result in results]
-
-    @property
-    def settled(self) -> list[Result]:
-        """What was seen of the steps up to the first one without a result."""
+        """What is known, up to the first step without a result."""
         return [result for results in takewhile(bool, self._results.values()) for result in results]
 
     @property
@@ -121,14 +116,10 @@ class Sheet:
         """Whether every step has a result."""
         return all(self._results.values())
 
-    @property
-    def has_failed(self) -> bool:
-        """Whether any step has failed."""
-        return any(result.state is State.FAILURE for result in self.results)
-
     def ok(self, step: str, found: str) -> None:
-        """All is as it should be."""
-        self._add(step, State.OK, found)
+        """All is as it should be, as far as nothing else is known."""
+        if not self._results[step]:
+            self._add(step, State.OK, found)
 
     def warning(self, step: str, found: str, advice: str) -> None:
         """Something should be looked at."""
@@ -139,61 +130,33 @@ class Sheet:
         self._add(step, State.FAILURE, found, advice)
 
     def skipped(self, step: str, reason: str) -> None:
-        """There was nothing to try."""
-        self._add(step, State.SKIPPED, reason)
+        """There was nothing to try, as far as nothing else is known."""
+        if not self._results[step]:
+            self._add(step, State.SKIPPED, reason)
 
-    def failed(self, step: str, error: Exception) -> None:
+    def failed(self, step: str, error: BridgeError) -> None:
         """An error, with its own remedy."""
         if isinstance(error, ConfigError):
             for problem in error.problems:
                 self.failure(step, problem.text, problem.remedy)
-        elif isinstance(error, BridgeError):
-            self.failure(step, error.what, error.remedy)
         else:
-            what = f"failed with {type(error).__name__}, which was not foreseen"
-            self.failure(step, what, "please report this bug")
+            self.failure(step, error.what, error.remedy)
 
     def judged(self, step: str, fine: str, complaints: Iterable[tuple[str, str]]) -> None:
         """A warning for each complaint, which is what was seen and what to do; where there is none, all is fine."""
         for found, advice in complaints:
             self.warning(step, found, advice)
-        if not self._results[step]:
-            self.ok(step, fine)
+        self.ok(step, fine)
 
-    def stopped(self, step: str, error: Exception) -> None:
+    def stopped(self, step: str, error: BridgeError) -> None:
         """A step without which the rest cannot be tried."""
         self.failed(step, error)
         self.skip_rest(f"not tried after the failure of: {step}")
 
-    def attempt(
-        self, phases: Sequence[str], seen: Mapping[str, str], error: BridgeError | None, absent: Mapping[str, str]
-    ) -> None:
-        """One real attempt, whose phases are steps.
-
-        Args:
-            phases: all of them, in their order.
-            seen: what was seen of those that have succeeded.
-            error: what ended the attempt, in the phase that it names.
-            absent: why there is nothing to see of others; a phase that is in neither is left alone.
-        """
-        for phase in phases:
-            if error and phase == error.phase:
-                self.stopped(phase, error)
-                return
-            if seen.get(phase):
-                self.ok(phase, seen[phase])
-            elif phase in absent:
-                self.skipped(phase, absent[phase])
-
-    def take(self, other: Sheet) -> None:
-        """All results of another sheet of the same steps."""
-        self._results = other._results
-
-    def skip_rest(self, reason: str) -> None:
-        """Whatever has no result yet was not tried, for this reason."""
-        for step, results in self._results.items():
-            if not results:
-                self.skipped(step, reason)
+    def skip_rest(self, reason: str, before: str = "") -> None:
+        """Whatever has no result yet, before a step or at all, was not tried for this reason."""
+        for step in takewhile(lambda step: step != before, self._results):
+            self.skipped(step, reason)
 
     def late(self, seconds: float) -> None:
         """The first step without a result took too long; the rest was not tried."""

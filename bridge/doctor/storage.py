@@ -11,7 +11,6 @@ from pathlib import Path
 from shutil import disk_usage
 from typing import TYPE_CHECKING, Final
 
-from bridge.doctor.steps import STORAGE, Section, Sheet
 from bridge.state.errors import StateError
 from bridge.times import MICROSECONDS, moment
 
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bridge.app import Installation
+    from bridge.doctor.steps import Sheet
     from bridge.state.status import DestinationStatus, Status
 
 LEAST_ROOM: Final = 16_000_000
@@ -29,9 +29,8 @@ RECENT_SECONDS: Final = 7 * 24 * 3600
 """What was given up longer ago is no news."""
 
 
-def examine_storage(installation: Installation) -> Sheet:
+def examine_storage(installation: Installation, sheet: Sheet) -> None:
     """Look at the machine's side of reporting; it may block, on a disk that hangs for example."""
-    sheet = Sheet(Section.DELIVERY, STORAGE)
     consent, bridge = installation.consent, installation.settings.bridge
     if consent.given:
         sheet.ok("reporting", str(consent))
@@ -50,7 +49,6 @@ def examine_storage(installation: Installation) -> Sheet:
         sheet.failed("queue", error)
     else:
         _queue(sheet, status, bridge.queue_max_batches)
-    return sheet
 
 
 def _writable(sheet: Sheet, step: str, directory: Path, key: str) -> None:

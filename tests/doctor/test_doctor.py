@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import socket
 import threading
@@ -22,6 +23,7 @@ from tests.support.bridge import API_SECRET, SECONDS, Bridge
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from bridge.doctor.steps import Sheet
     from erlang_stubs.cluster import StubCluster
     from tests.support.emulator import RunningEmulator
 
@@ -76,6 +78,28 @@ def test_each_section_with_a_failure_has_its_exit_code_and_the_first_one_counts(
     assert examined(bridge, MONGOOSEIM_BRIDGE_COOKIE_FILE="/nowhere", ERL_EPMD_PORT="1").code == 2
     said = " ".join(command(bridge, "doctor", "--help").stdout.split())
     assert "2 configuration, 3 cluster, 1 delivery" in said
+
+
+def test_of_two_users_with_one_state_directory_each_examines_what_it_has_the_secret_of(bridge: Bridge) -> None:
+    bridge.state_dir.mkdir()
+    no_cookie = {"MONGOOSEIM_BRIDGE_COOKIE_FILE": "/nowhere"}
+    for mode, code in ((0o700, 2), (0o2770, 0)):
+        bridge.state_dir.chmod(mode)
+        found = examined(bridge, **no_cookie)
+        assert found.code == code
+    assert {found.of(step)["state"] for step in ("destinations", "queue", "answer")} == {"ok"}
+    for step in ("cookie file", "node names", "host name", "members", "validator"):
+        assert found.of(step)["state"] == "skipped"
+    assert "run --collect-only" in found.of("cookie")["found"]
+    (bridge.directory / "api-secret").unlink()
+    found = examined(bridge)
+    assert found.code == 0
+    assert {found.of(step)["state"] for step in ("cookie file", "cookie", "facts", "queue")} == {"ok"}
+    assert found.of("destinations")["state"] == found.of("answer")["state"] == "skipped"
+    assert "user of `deliver`" in found.of("answer")["found"]
+    found = examined(bridge, **no_cookie)
+    assert found.code == 2
+    assert found.in_state("failure") == ["cookie file", "destinations"]
 
 
 def test_what_cannot_be_tried_is_skipped_with_the_reason(bridge: Bridge) -> None:
@@ -164,6 +188,20 @@ def test_it_ends_in_time_when_everything_hangs(bridge: Bridge, mute: int) -> Non
     assert found.of("handshake", "b@localhost")["state"] == "failure"
     assert "failure" in {each["state"] for each in found.all_of("answer") + found.all_of("connection")}
     assert found.code == 3
+
+
+async def test_each_phase_of_an_attempt_is_known_as_soon_as_it_has_succeeded(bridge: Bridge, mute: int) -> None:
+    sheets: list[Sheet] = []
+    installation = Installation(bridge.config, {"bridge.nodes": [f"a@localhost:{mute}"]}, bridge.process_environ())
+    work = asyncio.create_task(examine(installation, sheets))
+    async with asyncio.timeout(10):
+        while not any(result.step == "distribution port" for sheet in sheets for result in sheet.results):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    (entry,) = (sheet for sheet in sheets if sheet.subject == "a@localhost")
+    assert not entry.complete
+    work.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await work
 
 
 def test_a_name_look_up_that_never_ends_holds_up_nobody(

@@ -18,6 +18,7 @@ from bridge.app import Installation
 from bridge.config.load import Loaded
 from bridge.config.model import BridgeSection, Settings
 from bridge.delivery.ga4 import Ga4Destination
+from bridge.doctor.steps import STORAGE, Section, Sheet
 from bridge.doctor.storage import examine_storage
 from bridge.report.model import Event, Report
 from bridge.secret import Secret
@@ -35,9 +36,10 @@ def examined_here(settings: BridgeSection) -> dict[str, tuple[str, str]]:
     """The steps alone, in this process: state and text of each."""
     installation = Installation(None, {}, {})
     installation.__dict__["loaded"] = Loaded(Settings(bridge=settings), {})
-    results = examine_storage(installation).results
+    sheet = Sheet(Section.DELIVERY, STORAGE)
+    examine_storage(installation, sheet)
     said: dict[str, tuple[str, str]] = {}
-    for each in results:
+    for each in sheet.results:
         state, text = said.get(each.step, ("", ""))
         said[each.step] = (max(each.state, state), f"{text}{each.found} {each.advice}")
     return said
