@@ -12,11 +12,10 @@ from msgspec.structs import asdict
 
 from bridge.config.access import access
 from bridge.config.consent import consent
-from bridge.config.destinations import destinations, location
+from bridge.config.destinations import destinations, google_endpoint, location
 from bridge.config.doubts import doubts
 from bridge.config.errors import ConfigError, Problem
 from bridge.config.files import fingerprint
-from bridge.config.google import google_access
 from bridge.config.load import load
 from bridge.config.roles import Role, refusals
 from bridge.log import Line, is_journal, set_up_log
@@ -283,8 +282,8 @@ class Installation:
         """
         from bridge.google.credentials import Credentials  # noqa: PLC0415 - see above
 
-        access = google_access(self.loaded)
-        return Credentials(sender, access.credentials_file, access.endpoint)
+        file = self.settings.bridge.google.credentials_file
+        return Credentials(sender, Path(file) if file else None, google_endpoint(self.loaded))
 
     def reload(self) -> Installation:
         """The configuration as it is now, under the same options and environment, read and checked whole.

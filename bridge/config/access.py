@@ -109,4 +109,4 @@ def _tls(loaded: Loaded, vm_args: VmArgs | None) -> TlsOptions | None:
         return None
     from bridge.config.tls import dist_tls  # noqa: PLC0415 - ssl is slow to import, and most clusters have none
 
-    return dist_tls(loaded, vm_args)
+    return dist_tls(loaded, vm_args.words if vm_args else ())

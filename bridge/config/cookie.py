@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import stat
 from dataclasses import dataclass
@@ -50,27 +49,15 @@ def find_cookie(bridge: BridgeSection, vm_args: VmArgs | None, environ: Mapping[
         return Cookie(bridge.cookie, _VARIABLE)
     if vm_args and vm_args.cookie is not None:
         return Cookie(vm_args.cookie, f"-setcookie in {bridge.vm_args}", Path(str(bridge.vm_args)))
-    for path in _own_files(environ):
+    for path in own_files(environ):
         if (data := find(path, "cookie")) is not None:
             return _from_file(path, "cookie", data)
     remedy = "set bridge.cookie_file, MONGOOSEIM_BRIDGE_COOKIE or bridge.vm_args, or put it into ~/.erlang.cookie"
     raise ConfigError([Problem("", "bridge.cookie_file", "there is no cookie", remedy)])
 
 
-def readable_cookies(bridge: BridgeSection, environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Where this process can read a cookie or the key of the client certificate: file or variable, and key."""
-    if bridge.cookie:
-        yield _VARIABLE, "bridge.cookie"
-    files = [
-        ("bridge.cookie_file", bridge.cookie_file),
-        ("bridge.vm_args", bridge.vm_args),
-        ("bridge.tls.keyfile", bridge.tls.keyfile),
-        *(("cookie", path) for path in _own_files(environ)),
-    ]
-    yield from ((str(path), key) for key, path in files if path and os.access(path, os.R_OK))
-
-
-def _own_files(environ: Mapping[str, str]) -> Iterator[Path]:
+def own_files(environ: Mapping[str, str]) -> Iterator[Path]:
+    """Where Erlang looks for this user's cookie."""
     own = home(environ)
     if own is not None:
         yield own / ".erlang.cookie"
@@ -80,6 +67,9 @@ def _own_files(environ: Mapping[str, str]) -> Iterator[Path]:
 def _from_file(path: Path, key: str, data: bytes) -> Cookie:
     if problem := exposed(path, key, COOKIE_FORBIDDEN):
         raise ConfigError([problem])
+    if not data and path.is_fifo():
+        remedy = "name a file that can be read again, or restart instead of reloading"
+        raise ConfigError([Problem(str(path), key, "is a pipe, which has been read before", remedy)])
     cookie = _COOKIE.fullmatch(data)
     if not cookie or cookie[1].isspace():
         raise ConfigError([no_secret(str(path), key)])

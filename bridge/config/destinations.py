@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from ipaddress import ip_address
 from pathlib import Path
@@ -54,17 +53,17 @@ def destinations(loaded: Loaded, environ: Mapping[str, str], *, secrets: bool = 
     """
     problems = Problems()
     wanted: list[WantedDestination] = []
-    for key, one, holder in _configured(loaded):
+    for key, one, sources in _configured(loaded):
         where = loaded.where(key)
         managed, google = one.kind == "data-manager", loaded.settings.bridge.google
         flaws = (*_flaws(one), *(_flaws_of_managed(one, google) if managed else ()))
         problems += (Problem(where, key, *flaw) for flaw in flaws)
-        endpoint = google.endpoint.rstrip("/") if managed else one.endpoint
+        endpoint = (problems.attempt(google_endpoint, loaded) or "") if managed else one.endpoint
         property_id = one.property_id or google.property_id or "" if managed else ""
         if any((one.measurement_id, endpoint) == (other.measurement_id, other.endpoint) for other in wanted):
             twice = f"{one.measurement_id} is configured twice at the same endpoint"
             problems.append(Problem(where, key, twice, "everything would be counted twice: remove one"))
-        secret = problems.attempt(_secret, loaded, environ, key, holder) if secrets and not managed else None
+        secret = problems.attempt(_secret, loaded, environ, key, sources) if secrets and not managed else None
         wanted.append(WantedDestination(key, where, one.measurement_id, secret, endpoint, property_id))
     tracking = loaded.settings.service.tracking_id
     if not tracking.id and (tracking.secret or tracking.secret_file):
@@ -73,29 +72,17 @@ def destinations(loaded: Loaded, environ: Mapping[str, str], *, secrets: bool = 
     return tuple(wanted)
 
 
-def readable_secrets(loaded: Loaded, environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Where this process can read an API secret or Google's credentials: place in the configuration, and key."""
-    for key, _, holder in _configured(loaded):
-        for name, value in _sources(holder).items():
-            if value and _readable(name, value, environ):
-                yield loaded.where(f"{key}.{name}"), f"{key}.{name}"
-    if (file := loaded.settings.bridge.google.credentials_file) and os.access(file, os.R_OK):
-        yield loaded.where("bridge.google.credentials_file"), "bridge.google.credentials_file"
-
-
-def _readable(name: str, value: object, environ: Mapping[str, str]) -> bool:
-    if isinstance(value, Secret):
-        return True
-    return bool(environ.get(str(value))) if name.endswith("_env") else os.access(str(value), os.R_OK)
-
-
-def _configured(loaded: Loaded) -> Iterator[tuple[str, Destination, Destination | TrackingId]]:
-    """The key of each destination, itself, and what has its secret; MongooseIM's section holds the first."""
+def _configured(loaded: Loaded) -> Iterator[tuple[str, Destination, dict[str, Secret | str | None]]]:
+    """The key of each destination, itself, and every place of its secret by key; MongooseIM's section has the first."""
     tracking = loaded.settings.service.tracking_id
     if tracking.id:
-        yield f"{SERVICE}.tracking_id", Destination(tracking.id), tracking
+        yield f"{SERVICE}.tracking_id", Destination(tracking.id), _sources(tracking)
     for number, one in enumerate(loaded.settings.bridge.destinations):
-        yield f"bridge.destinations[{number}]", one, one
+        yield f"bridge.destinations[{number}]", one, _sources(one)
+
+
+def _sources(holder: Destination | TrackingId) -> dict[str, Secret | str | None]:
+    return {name: getattr(holder, name) for name in holder.__struct_fields__ if "secret" in name}
 
 
 def _flaws(one: Destination) -> Iterator[tuple[str, str]]:
@@ -116,13 +103,7 @@ def _flaws_of_managed(one: Destination, google: Google) -> Iterator[tuple[str, s
         yield "has no property_id", "GA4 shows it at Admin, Property details; it is not the measurement id"
 
 
-def _sources(holder: Destination | TrackingId) -> dict[str, Secret | str | None]:
-    """Every place where a secret may be, by its key."""
-    return {name: getattr(holder, name) for name in holder.__struct_fields__ if "secret" in name}
-
-
-def _secret(loaded: Loaded, environ: Mapping[str, str], key: str, holder: Destination | TrackingId) -> Secret:
-    sources = _sources(holder)
+def _secret(loaded: Loaded, environ: Mapping[str, str], key: str, sources: Mapping[str, Secret | str | None]) -> Secret:
     given = [(name, value) for name, value in sources.items() if value]
     if len(given) != 1:
         what = f"has {len(given)} secrets" if given else "has no secret"
@@ -143,6 +124,19 @@ def _secret(loaded: Loaded, environ: Mapping[str, str], key: str, holder: Destin
         remedy = "GA4 shows it at Admin, Data streams, Measurement Protocol API secrets"
         raise ConfigError([Problem(where, full, what, remedy)])
     return secret
+
+
+def google_endpoint(loaded: Loaded) -> str:
+    """Base URL of all of Google's APIs, without a slash at its end; empty for Google's own hosts.
+
+    Raises:
+        ConfigError: tokens would travel unencrypted.
+    """
+    endpoint = loaded.settings.bridge.google.endpoint.rstrip("/")
+    if endpoint and not (endpoint.startswith("https://") or loopback(endpoint)):
+        key, what = "bridge.google.endpoint", "is not an https address, and access tokens would travel unencrypted"
+        raise ConfigError([Problem(loaded.where(key), key, what, "leave it out to ask Google itself")])
+    return endpoint
 
 
 def loopback(url: str) -> bool:

@@ -40,8 +40,6 @@ class Key(NamedTuple):
     meaning: str
     example: object
     """What it may look like: its default, unless it has none."""
-    names_secret: bool
-    """Whether its value is the path of a file with a secret."""
 
     @property
     def variable(self) -> str:
@@ -71,7 +69,6 @@ def _keys_of(table: type[Struct], path: str) -> Iterator[Key]:
             choices=next((get_args(part) for part in parts if get_origin(part) is Literal), ()),
             meaning=next((meta.description for meta in metas if meta.description), ""),
             example=next((meta.examples[0] for meta in metas if meta.examples), info.default),
-            names_secret=any(meta.extra for meta in metas),
         )
 
 

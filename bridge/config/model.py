@@ -33,8 +33,6 @@ FromNow = Annotated[int, Meta(ge=0, le=31_536_000_000)]
 Days = Annotated[int, Meta(ge=1, le=3650)]
 Port = Annotated[int, Meta(ge=1, le=65_535)]
 Path = Annotated[str, Meta(min_length=1)]
-SecretFile = Annotated[str, Meta(min_length=1, extra={"secret": True})]
-"""What has anything in `extra` is the path of a file that nobody else should be able to read."""
 Country = Annotated[str, Meta(pattern="^[A-Z]{2}$")]
 Region = Annotated[str, Meta(pattern="^[A-Z]{2}-[A-Z0-9]{1,3}$")]
 City = Annotated[str, Meta(min_length=1, max_length=100)]
@@ -54,7 +52,7 @@ class TrackingId(Section, frozen=True):
     id: Annotated[MeasurementId | None, Doc("Measurement ID of the property, G-XXXX.", "G-XXXX")] = None
     secret: Annotated[Secret | None, Doc("API secret of the property; a file is safer.", "Secret")] = None
     secret_file: Annotated[
-        SecretFile | None, Doc("File that holds the API secret, mode 0400 or 0600.", "/run/secrets/ga4")
+        Path | None, Doc("File that holds the API secret, mode 0400 or 0600.", "/run/secrets/ga4")
     ] = None
 
 
@@ -80,7 +78,7 @@ class Destination(Section, frozen=True):
         PropertyId | None, Doc("The property's number, for data-manager; else bridge.google.property_id.", "123456789")
     ] = None
     api_secret: Annotated[Secret | None, Doc("API secret; a file is safer.", "Secret")] = None
-    api_secret_file: Annotated[SecretFile | None, Doc("File that holds the API secret.", "/run/secrets/ga4")] = None
+    api_secret_file: Annotated[Path | None, Doc("File that holds the API secret.", "/run/secrets/ga4")] = None
     api_secret_env: Annotated[Path | None, Doc("Environment variable that holds the API secret.", "GA4_SECRET")] = None
     endpoint: Annotated[str, Doc("Where to post: GA4's global or EU endpoint, or a relay.")] = GA4_ENDPOINT
     allow_plain_http: Annotated[bool, Doc("Send the API secret and the events unencrypted to an http:// endpoint.")] = (
@@ -124,7 +122,7 @@ class Google(Section, frozen=True):
     """`[bridge.google]`: Google's own APIs, which know what became of the events; not needed for sending any."""
 
     credentials_file: Annotated[
-        SecretFile | None,
+        Path | None,
         Doc(
             "Key of a service account (JSON), mode 0400; Application Default Credentials when absent.",
             "/run/secrets/google.json",

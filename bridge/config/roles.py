@@ -9,9 +9,8 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from bridge.config.cookie import readable_cookies
-from bridge.config.destinations import readable_secrets
 from bridge.config.errors import Problem
+from bridge.config.secrets import secrets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -39,11 +38,12 @@ class Role(Enum):
 
 def refusals(role: Role, loaded: Loaded, environ: Mapping[str, str]) -> Iterator[Problem]:
     """Every secret of the other role that this process can read: the wall between the two is not there."""
-    if not role.delivers:
-        for where, key in readable_secrets(loaded, environ):
+    for place in secrets(loaded, environ) if role is not Role.BOTH else ():
+        if place.opens_cluster is role.collects or not place.readable:
+            continue
+        if role.collects:
             what = "this process, which only collects, can read an API secret"
-            yield Problem(where, key, what, "let only the user of `deliver` read it")
-    if not role.collects:
-        for where, key in readable_cookies(loaded.settings.bridge, environ):
+            yield Problem(place.where, place.key, what, "let only the user of `deliver` read it")
+        else:
             what = "this process, which only delivers, can read what opens the cluster"
-            yield Problem(where, key, what, "let only the user of `run --collect-only` read it")
+            yield Problem(place.where, place.key, what, "let only the user of `run --collect-only` read it")

@@ -39,6 +39,8 @@ def misspelt_variables(environ: Mapping[str, str], named: set[str]) -> Iterator[
         upper = name.upper()
         alike = any(part in upper for part in ("MONGOOSE", "BRIDGE", "TRACK", "DO_NOT"))
         near = nearest(upper, known) if alike else None
+        if ("MONGOOSE" in upper and "REPORT" in upper) or upper == "BRIDGE_REPORT":
+            near = near or f"{ENV_PREFIX}REPORT"
         link = _SERVICE_LINK.fullmatch(f"{name}={environ[name]}")
         if not link and (near or upper.startswith(ENV_PREFIX)):
             remedy = f"did you mean {near}?" if near else "docs/configuration.md has all variables"
@@ -72,6 +74,11 @@ def _meant(name: str, value: object, path: str) -> str | None:
         return f"[{SERVICE}]"
     if path in {"", "services", "modules"} and nearest(plain, ["bridge"]):
         return "[bridge]"
-    # Exometer has a section called report.
-    near = nearest(plain, ServiceSection.__struct_fields__) if not isinstance(value, list) else None
-    return None if near == "report" and isinstance(value, dict) else near and f"{near} in [{SERVICE}]"
+    near = nearest(plain, ServiceSection.__struct_fields__)
+    if plain.startswith("report") and isinstance(value, bool):
+        near = "report"
+    if isinstance(value, list) or (near == "report" and isinstance(value, dict) and path):
+        return None  # lists of access rules have names of the operator's, and exometer a section called report
+    if not path and not isinstance(value, dict):
+        return f"{near or name} in [{SERVICE if near else 'bridge'}]"  # MongooseIM has no key outside a section
+    return near and f"{near} in [{SERVICE}]"

@@ -23,24 +23,23 @@ if TYPE_CHECKING:
     from bridge.config.consult import Term
     from bridge.config.load import Loaded
     from bridge.config.model import Tls
-    from bridge.config.vm_args import VmArgs
 
 KEY: Final = "bridge.tls"
 
 
-def dist_tls(loaded: Loaded, vm_args: VmArgs | None) -> TlsOptions | None:
-    """The TLS options of the distribution; None for a cluster that speaks plain TCP.
+def dist_tls(loaded: Loaded, words: Sequence[str]) -> TlsOptions:
+    """The TLS options of the distribution: those of the section where there is one, else those of the words.
 
     Raises:
         ConfigError: a file is missing, unreadable or not PEM, or key and certificate do not belong together.
     """
-    section = loaded.settings.bridge.tls
-    if where := loaded.where(KEY):
-        found = from_optfile(Path(section.optfile)) if section.optfile else _from_section(section)
-    elif vm_args and vm_args.tls:
-        where, found = loaded.where("bridge.vm_args"), from_words(vm_args.words)
+    section, where = loaded.settings.bridge.tls, loaded.where(KEY)
+    if not where:
+        where, found = loaded.where("bridge.vm_args"), from_words(words)
+    elif section.optfile:
+        found = from_optfile(Path(section.optfile))
     else:
-        return None
+        found = _from_section(section)
     try:
         client_context(found)
     except TlsSetupError as error:

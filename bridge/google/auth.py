@@ -18,8 +18,8 @@ from google.auth import transport
 from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError, TransportError
 from google.oauth2 import service_account
 
-from bridge.config.doubts import DEFAULT_CREDENTIALS
 from bridge.config.files import read
+from bridge.config.secrets import DEFAULT_CREDENTIALS
 from bridge.delivery.destination import Request, origin
 from bridge.delivery.errors import SendError
 from bridge.google.errors import CredentialsError, NoCredentials

@@ -92,13 +92,15 @@ def test_blanks_belong_to_a_cookie_as_erlang_reads_its_file(tmp_path: Path, home
         path.unlink()
 
 
-def test_a_cookie_comes_out_of_a_pipe_too(home: dict[str, str]) -> None:
+def test_a_cookie_comes_out_of_a_pipe_too_but_once(home: dict[str, str]) -> None:
     ours, theirs = os.pipe()
     os.write(theirs, b"piped\n")
     os.close(theirs)
-    found = find_cookie(BridgeSection(cookie_file=f"/dev/fd/{ours}"), None, home)
+    bridge = BridgeSection(cookie_file=f"/dev/fd/{ours}")
+    assert find_cookie(bridge, None, home).secret.reveal() == "piped"
+    with pytest.raises(ConfigError, match=r"a pipe, which has been read before; .* restart"):
+        find_cookie(bridge, None, home)
     os.close(ours)
-    assert found.secret.reveal() == "piped"
 
 
 def test_no_cookie_anywhere_names_all_the_places(home: dict[str, str]) -> None:
