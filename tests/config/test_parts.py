@@ -47,19 +47,15 @@ def test_entries_cookie_and_own_name_are_found(tmp_path: Path, environ: dict[str
     assert "monster" not in repr(found)
 
 
-def test_vm_args_of_the_installation_give_node_port_and_cookie(tmp_path: Path) -> None:
+def test_vm_args_of_the_installation_give_node_port_and_cookie_unless_nodes_are_named(tmp_path: Path) -> None:
     vm_args = tmp_path / "vm.args"
     vm_args.write_text("-sname mim@localhost\n-setcookie monster\n-erl_epmd_port 4000\n")
-    found = access(loaded(tmp_path, f'[bridge]\nvm_args = "{vm_args}"\n'), {"HOME": str(tmp_path)})
+    text = f'[bridge]\nvm_args = "{vm_args}"\n'
+    found = access(loaded(tmp_path, text), {"HOME": str(tmp_path)})
     assert found.entries == (NodeName("mim", "localhost", 4000),)
     assert found.cookie.secret.reveal() == "monster"
-
-
-def test_nodes_that_are_named_beat_vm_args(tmp_path: Path) -> None:
-    vm_args = tmp_path / "vm.args"
-    vm_args.write_text("-sname mim@localhost\n-setcookie monster\n")
-    text = f'[bridge]\nvm_args = "{vm_args}"\nnodes = ["other@localhost"]\n'
-    assert [str(entry) for entry in access(loaded(tmp_path, text), {}).entries] == ["other@localhost"]
+    named = access(loaded(tmp_path, f'{text}nodes = ["other@localhost"]\n'), {})
+    assert [str(entry) for entry in named.entries] == ["other@localhost"]
 
 
 @pytest.mark.parametrize(
@@ -118,52 +114,26 @@ def test_no_destination_is_fine(tmp_path: Path) -> None:
     assert destinations(loaded(tmp_path, ""), {}) == ()
 
 
+TRACKING = "[services.service_mongoose_system_metrics]\ntracking_id."
+DESTINATION = '[[bridge.destinations]]\nmeasurement_id = "G-AAAA"\n'
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ('[services.service_mongoose_system_metrics]\ntracking_id.id = "G-AAAA"', ("tracking_id", "no secret")),
-        ('[services.service_mongoose_system_metrics]\ntracking_id.secret = "hush"', ("tracking_id.id", "is missing")),
-        ('[[bridge.destinations]]\nmeasurement_id = "G-AAAA"', ("destinations[0]", "no secret")),
-        (
-            '[[bridge.destinations]]\nmeasurement_id = "G-AAAA"\napi_secret = "hush"\napi_secret_env = "X"',
-            ("destinations[0]", "has 2 secrets"),
-        ),
-        (
-            '[[bridge.destinations]]\nmeasurement_id = "G-AAAA"\napi_secret_env = "NOT_SET"',
-            ("destinations[0].api_secret_env", "NOT_SET is not set"),
-        ),
-        (
-            '[[bridge.destinations]]\nmeasurement_id = "G-AAAA"\napi_secret_file = "/nothing"',
-            ("destinations[0].api_secret_file", "cannot be read"),
-        ),
-        (
-            '[[bridge.destinations]]\nmeasurement_id = "G-AAAA"\napi_secret = "hush"\nendpoint = "ftp://x"',
-            ("destinations[0]", "endpoint"),
-        ),
-        (
-            '[[bridge.destinations]]\nmeasurement_id = "G-XXXX"\napi_secret = "hush"',
-            ("destinations[0]", "G-XXXX is a placeholder"),
-        ),
-        (
-            '[[bridge.destinations]]\nmeasurement_id = "G-AAAA"\napi_secret = "G-1A2B3C4D"',
-            ("destinations[0].api_secret", "measurement id"),
-        ),
-        (
-            '[services.service_mongoose_system_metrics]\ntracking_id.id = "G-AAAA"\ntracking_id.secret = "Secret"',
-            ("tracking_id.secret", "placeholder"),
-        ),
-        (
-            '[[bridge.destinations]]\nmeasurement_id = "G-AAAA"\napi_secret = "hush"\nendpoint = "HTTP://relay/x"',
-            ("destinations[0]", "unencrypted", "allow_plain_http"),
-        ),
-        (
-            '[[bridge.destinations]]\nmeasurement_id = "G-AAAA"\napi_secret_env = "TWO_LINES"',
-            ("destinations[0].api_secret_env", "one line"),
-        ),
-        (
-            '[[bridge.destinations]]\nmeasurement_id = "G-AAAA"\napi_secret = "hush"\n' * 2,
-            ("destinations[1]", "configured twice"),
-        ),
+        (f'{TRACKING}id = "G-AAAA"', ("tracking_id", "no secret")),
+        (f'{TRACKING}secret = "hush"', ("tracking_id.id", "is missing")),
+        (f'{TRACKING}id = "G-AAAA"\ntracking_id.secret = "Secret"', ("tracking_id.secret", "placeholder")),
+        (DESTINATION, ("destinations[0]", "no secret")),
+        (f'{DESTINATION}api_secret = "hush"\napi_secret_env = "X"', ("destinations[0]", "has 2 secrets")),
+        (f'{DESTINATION}api_secret_env = "NOT_SET"', ("destinations[0].api_secret_env", "NOT_SET is not set")),
+        (f'{DESTINATION}api_secret_env = "TWO_LINES"', ("destinations[0].api_secret_env", "one line")),
+        (f'{DESTINATION}api_secret_file = "/nothing"', ("destinations[0].api_secret_file", "cannot be read")),
+        (f'{DESTINATION}api_secret = "G-1A2B3C4D"', ("destinations[0].api_secret", "measurement id")),
+        (f'{DESTINATION}api_secret = "hush"\nendpoint = "ftp://x"', ("destinations[0]", "endpoint")),
+        (f'{DESTINATION}api_secret = "hush"\nendpoint = "HTTP://relay/x"', ("[0]", "unencrypted", "allow_plain_http")),
+        (f'{DESTINATION}api_secret = "hush"\n' * 2, ("destinations[1]", "configured twice")),
+        (f'{DESTINATION}api_secret = "hush"'.replace("AAAA", "XXXX"), ("[0]", "G-XXXX is a placeholder")),
     ],
 )
 def test_a_destination_that_cannot_be_used_is_told_with_its_key(
@@ -189,27 +159,21 @@ def test_a_destination_that_cannot_be_used_is_told_with_its_key(
     ],
 )
 def test_plain_http_is_fine_on_this_machine_and_where_it_is_allowed(tmp_path: Path, more: str) -> None:
-    text = f'[[bridge.destinations]]\nmeasurement_id = "G-AAAA"\napi_secret_env = "GA4"\n{more}'
-    (found,) = destinations(loaded(tmp_path, text), {"GA4": "hush\n"})
+    (found,) = destinations(loaded(tmp_path, f'{DESTINATION}api_secret_env = "GA4"\n{more}'), {"GA4": "hush\n"})
     assert found.secret.reveal() == "hush"
 
 
-def test_tls_of_the_installation_is_taken_from_vm_dist_args(tmp_path: Path) -> None:
+def test_tls_of_the_settings_beats_that_of_vm_dist_args(tmp_path: Path) -> None:
     (tmp_path / "vm.args").write_text("-sname mim@localhost\n-setcookie monster\n")
     (tmp_path / "vm.dist.args").write_text("-proto_dist inet_tls\n-ssl_dist_opt client_verify verify_none\n")
-    found = access(loaded(tmp_path, f'[bridge]\nvm_args = "{tmp_path}/vm.args"\n'), {})
-    assert found.tls is not None
-    assert not found.tls.verify
-
-
-def test_tls_of_the_settings_beats_the_installation(tmp_path: Path, environ: dict[str, str]) -> None:
-    (tmp_path / "vm.args").write_text("-sname mim@localhost\n-setcookie monster\n")
-    (tmp_path / "vm.dist.args").write_text("-proto_dist inet_tls\n-ssl_dist_opt client_verify verify_none\n")
-    text = f'[bridge]\nvm_args = "{tmp_path}/vm.args"\n[bridge.tls]\ncheck_hostname = false\n'
-    found = access(loaded(tmp_path, text), environ)
-    assert found.tls is not None
-    assert found.tls.verify
-    assert not found.tls.check_hostname
+    text = f'[bridge]\nvm_args = "{tmp_path}/vm.args"\n'
+    theirs = access(loaded(tmp_path, text), {}).tls
+    assert theirs is not None
+    assert not theirs.verify
+    ours = access(loaded(tmp_path, f"{text}[bridge.tls]\ncheck_hostname = false\n"), {}).tls
+    assert ours is not None
+    assert ours.verify
+    assert not ours.check_hostname
 
 
 @pytest.mark.parametrize(

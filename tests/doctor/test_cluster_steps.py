@@ -145,23 +145,18 @@ def test_tls_files_that_cannot_be_used(bridge: Bridge, certificates: Path) -> No
 # names
 
 
-def test_an_own_name_of_the_other_style(bridge: Bridge) -> None:
-    found = examined(bridge, "--name", "me@localhost", "--node", "mongooseim@host.example")
-    found.fails_at("node names", "short and long names do not mix", "-name", code=CONFIGURATION)
-
-
-def test_a_node_that_calls_itself_otherwise(default_cluster: StubCluster, bridge: Bridge) -> None:
-    found = examined(bridge, "--node", "mongooseim1@127.0.0.1")
-    found.fails_at("handshake", "calls itself mongooseim1@localhost", "short and long names", code=CLUSTER)
-    home = default_cluster.cookie_file.parent
-    with Beam("long@127.0.0.1", home, default_cluster.epmd_port, long=True):
-        found = examined(bridge, "--node", "long@localhost")
-    found.fails_at("handshake", "calls itself long@127.0.0.1", "short and long names", code=CLUSTER)
-
-
-def test_what_is_no_name(bridge: Bridge) -> None:
-    found = examined(bridge, "--node", "mongooseim")
-    found.fails_at("node names", "name@host", code=CONFIGURATION)
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--name", "me@localhost", "--node", "mongooseim@host.example"), ("short and long names do not mix", "-name")),
+        (("--node", "mongooseim"), ("name@host",)),
+    ],
+)
+def test_what_is_no_name_and_an_own_name_of_the_other_style(
+    bridge: Bridge, arguments: tuple[str, ...], words: tuple[str, ...]
+) -> None:
+    found = examined(bridge, *arguments)
+    found.fails_at("node names", *words, code=CONFIGURATION)
     assert found.of("cookie file")["state"] == "ok", "all of the configuration is told at once"
     assert found.of("host name")["state"] == "skipped"
 
@@ -169,10 +164,26 @@ def test_what_is_no_name(bridge: Bridge) -> None:
 # the way to the node
 
 
-def test_a_node_that_epmd_does_not_know_and_who_is_there_instead(bridge: Bridge) -> None:
-    found = examined(bridge, "--node", "nobody@localhost")
-    result = found.fails_at("EPMD", "mongooseim1, mongooseim2", code=CLUSTER)
-    assert "nobody@localhost" in result["found"]
+@pytest.mark.parametrize(
+    ("node", "step", "words"),
+    [
+        ("nobody@localhost", "EPMD", ("nobody@localhost", "mongooseim1, mongooseim2")),
+        ("mongooseim@no-such-host", "host name", ("no-such-host", "/etc/hosts")),
+        ("mongooseim1@localhost:1", "distribution port", ("port 1", "inet_dist_listen_min")),
+        ("mongooseim1@127.0.0.1", "handshake", ("calls itself mongooseim1@localhost", "short and long names")),
+    ],
+)
+def test_a_node_that_is_not_where_it_should_be(bridge: Bridge, node: str, step: str, words: tuple[str, ...]) -> None:
+    found = examined(bridge, "--node", node)
+    found.fails_at(step, *words, code=CLUSTER)
+    assert found.of("EPMD")["state"] == {"EPMD": "failure", "handshake": "ok"}.get(step, "skipped")
+    assert found.of("hidden")["state"] == "skipped"
+
+
+def test_a_node_with_a_long_name_called_by_a_short_one(default_cluster: StubCluster, bridge: Bridge) -> None:
+    with Beam("long@127.0.0.1", default_cluster.cookie_file.parent, default_cluster.epmd_port, long=True):
+        found = examined(bridge, "--node", "long@localhost")
+    found.fails_at("handshake", "calls itself long@127.0.0.1", "short and long names", code=CLUSTER)
 
 
 def test_a_node_that_does_not_allow_us_and_then_is_gone(
@@ -190,17 +201,6 @@ def test_no_epmd_and_something_else_where_it_should_be(bridge: Bridge, default_c
     examined(bridge, ERL_EPMD_PORT="1").fails_at("EPMD", "no EPMD answers", "port 1 ", "ERL_EPMD_PORT", code=CLUSTER)
     port = default_cluster.nodes[0].eval('element(2, erl_epmd:port_please("mongooseim1", {127,0,0,1}))')
     examined(bridge, ERL_EPMD_PORT=port).fails_at("EPMD", "ERL_EPMD_PORT", code=CLUSTER)
-
-
-def test_a_host_that_does_not_resolve(bridge: Bridge) -> None:
-    found = examined(bridge, "--node", "mongooseim@no-such-host")
-    found.fails_at("host name", "no-such-host", "/etc/hosts", code=CLUSTER)
-
-
-def test_a_port_that_refuses(bridge: Bridge) -> None:
-    found = examined(bridge, "--node", "mongooseim1@localhost:1")
-    found.fails_at("distribution port", "port 1", "inet_dist_listen_min", code=CLUSTER)
-    assert found.of("EPMD")["state"] == "skipped"
 
 
 def test_a_port_that_never_says_a_word_and_one_where_tls_is_due(bridge: Bridge, certificates: Path) -> None:
