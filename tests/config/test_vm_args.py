@@ -79,9 +79,10 @@ def test_the_words_of_generated_files_are_those_that_erl_gives_to_a_node(
     path.write_bytes(" ".join(words).encode("latin-1"))
     (tmp_path / "more.args").write_text("-setcookie\n")
     command = [program, "-emu_args_exit", "-begin", "-args_file", "vm.args"]
-    said = subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=20, check=True).stdout.decode("latin-1")
-    theirs = said.partition("\n-begin\n")[2].partition("\n-extra\n")[0].splitlines()
-    ours = "\n".join(read_vm_args(path).words).splitlines()
+    said = subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=20, check=True).stdout
+    begin = said.decode(errors="surrogateescape").partition("\n-begin\n")[2]
+    theirs = begin.partition("\n-extra\n")[0].rstrip("\n").split("\n")
+    ours = "\n".join(read_vm_args(path).words).split("\n")
     assert list(parse_flags(["-begin", *ours])) == list(parse_flags(["-begin", *theirs])), words
 
 
