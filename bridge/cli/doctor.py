@@ -110,12 +110,13 @@ def _lines(results: Sequence[Result]) -> list[str]:
         lines += [""] if lines else []
         lines.append(click.style(f"{section}: {printable(subject)}" if subject else section, bold=True))
         # What is skipped for one reason is one line, however many steps it is.
-        for (state, found), same in groupby(group, key=lambda result: (result.state, result.found)):
-            lines += _entry(state, found, list(same))
+        for _, same in groupby(group, key=lambda each: (each.state == "skipped" or each.step, each.found)):
+            lines += _entry(list(same))
     return lines
 
 
-def _entry(state: str, found: str, results: Sequence[Result]) -> Iterator[str]:
+def _entry(results: Sequence[Result]) -> Iterator[str]:
+    state, found = results[0].state, results[0].found
     name = results[0].step if len(results) == 1 else f"{results[0].step} … {results[-1].step}"
     told = [*_wrapped(found), *(f"  {line}" for line in _wrapped(results[0].advice))]
     head = f"{click.style(f'{state:<8}', fg=_COLOURS[state])} {name}"

@@ -40,7 +40,6 @@ async def examine(installation: Installation, sheets: list[Sheet] | None = None)
     deadline = loop.time() + TOTAL_SECONDS
     facts: asyncio.Future[ClusterFacts | None] = loop.create_future()
     configuration = Sheet(Section.CONFIGURATION, CONFIGURATION)
-    sheets.append(configuration)
     installation = await asyncio.to_thread(_own_half, installation)
     unusable = await asyncio.to_thread(examine_configuration, installation, configuration)
     entries = () if unusable.cluster else installation.access.entries
@@ -49,7 +48,7 @@ async def examine(installation: Installation, sheets: list[Sheet] | None = None)
     members = Sheet(Section.CLUSTER, MEMBERS)
     storage = Sheet(Section.DELIVERY, STORAGE)
     routes = [Sheet(Section.DELIVERY, ROUTE, one.name) for one in destinations] or [Sheet(Section.DELIVERY, ROUTE)]
-    sheets += [*nodes, members, storage, *routes]
+    sheets += [configuration, *nodes, members, storage, *routes]
     for reason, subjects in zip(unusable, ([storage], [*nodes, members], routes), strict=True):
         for sheet in subjects if reason else ():
             sheet.skip_rest(reason)

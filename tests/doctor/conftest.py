@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import logging
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from unittest import mock
 
 import pytest
-from click.testing import CliRunner
 
-from bridge.cli.main import cli
 from tests.support.bridge import Bridge
 from tests.support.emulator import running_emulator
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
-
-    from click.testing import Result
 
     from erlang_stubs.cluster import StubCluster
     from tests.support.emulator import RunningEmulator
@@ -72,19 +64,9 @@ class Examination:
 
 def examined(bridge: Bridge, *arguments: str, **environ: str) -> Examination:
     """Run the doctor."""
-    done = command(bridge, *arguments, "doctor", "--format", "json", **environ)
-    return Examination(done.exit_code, json.loads(done.stdout)["steps"])
-
-
-def command(bridge: Bridge, *arguments: str, **environ: str) -> Result:
-    """Run a command in this process, in the environment of the installed one."""
-    root = logging.getLogger()
-    handlers = root.handlers[:]
-    try:
-        with mock.patch.dict(os.environ, bridge.process_environ(**environ), clear=True):
-            return CliRunner().invoke(cli, ["--config", str(bridge.config), *arguments], catch_exceptions=False)
-    finally:
-        root.handlers[:] = handlers
+    done = bridge.run(*arguments, "doctor", "--format", "json", **environ)
+    assert "Traceback" not in done.err
+    return Examination(done.code, done.json()["steps"])
 
 
 @pytest.fixture(scope="session")

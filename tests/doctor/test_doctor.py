@@ -17,7 +17,7 @@ from bridge.doctor.examine import TOTAL_SECONDS, examine
 from bridge.doctor.steps import STEPS
 from bridge.threads import run
 from erlang_stubs.cluster import COOKIE
-from tests.doctor.conftest import Examination, command, examined
+from tests.doctor.conftest import Examination, examined
 from tests.support.bridge import API_SECRET, SECONDS, Bridge
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def test_it_sends_no_report_and_changes_nothing(bridge: Bridge, emulator: Runnin
     assert not bridge.state_dir.exists()
     assert not bridge.log_dir.exists()
     assert emulator.events() == sent
-    assert command(bridge, "report").exit_code == 0
+    assert bridge.run("report").code == 0
     before, sent = files_below(bridge.directory), emulator.events()
     assert examined(bridge).code == 0
     assert files_below(bridge.directory) == before
@@ -76,7 +76,7 @@ def test_each_section_with_a_failure_has_its_exit_code_and_the_first_one_counts(
     assert examined(bridge).code == 1
     assert examined(bridge, ERL_EPMD_PORT="1").code == 3
     assert examined(bridge, MONGOOSEIM_BRIDGE_COOKIE_FILE="/nowhere", ERL_EPMD_PORT="1").code == 2
-    said = " ".join(command(bridge, "doctor", "--help").stdout.split())
+    said = " ".join(bridge.run("doctor", "--help").out.split())
     assert "2 configuration, 3 cluster, 1 delivery" in said
 
 
@@ -125,7 +125,7 @@ def test_the_table_fits_a_hundred_columns_and_tells_all_that_the_json_does(bridg
     bridge.endpoints = (*bridge.endpoints, "https://a-host-with-a-rather-long-name.of-a-company.invalid/mp/collect")
     bridge.configure()
     arguments = ("--node", "nobody-of-this-name@localhost", "doctor")
-    table = command(bridge, *arguments).stdout
+    table = bridge.run(*arguments).out
     found = examined(bridge, *arguments[:-1])
     assert max(map(len, table.splitlines())) <= 100
     text = " ".join(table.split())
@@ -148,8 +148,8 @@ def test_no_secret_is_printed(bridge: Bridge) -> None:
         ("json", ("--node", "nobody@localhost"), {"HTTP_PROXY": proxy, "NO_PROXY": "*"}),
         ("json", ("--cookie-file", f"{bridge.directory}/api-secret"), {"MONGOOSEIM_BRIDGE_PROXY": proxy}),
     ):
-        done = command(bridge, "--log-level", "debug", *arguments, "doctor", "--format", form, **environ)
-        said += done.stdout + done.stderr
+        done = bridge.run("--log-level", "debug", *arguments, "doctor", "--format", form, **environ)
+        said += done.out + done.err
     assert "through proxy 127.0.0.1:1" in said
     for secret in (COOKIE, API_SECRET, password):
         assert secret not in said
@@ -180,9 +180,8 @@ def test_it_ends_in_time_when_everything_hangs(bridge: Bridge, mute: int) -> Non
     nodes = ("--node", "a@localhost", "--node", f"b@localhost:{mute}")
     began = time.monotonic()
     environ = {"ERL_EPMD_PORT": str(mute), "HTTPS_PROXY": f"http://127.0.0.1:{mute}"}
-    done = bridge.run(*nodes, "doctor", "--format", "json", **environ)
+    done = bridge.start(*nodes, "doctor", "--format", "json", **environ)
     assert time.monotonic() - began < SECONDS
-    assert "Traceback" not in done.err
     found = Examination(done.code, done.json()["steps"])
     assert "EPMD at port" in found.of("EPMD", "a@localhost")["found"]
     assert found.of("handshake", "b@localhost")["state"] == "failure"

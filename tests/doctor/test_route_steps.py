@@ -5,13 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime
-import gc
 import queue
 import socket
 import ssl
 import threading
 import time
-import warnings
 from typing import TYPE_CHECKING
 
 import pytest
@@ -26,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from tests.doctor.conftest import Examination
     from tests.support.bridge import Bridge
     from tests.support.emulator import RunningEmulator
 
@@ -89,15 +86,6 @@ def test_a_host_without_an_address_and_a_port_that_refuses(
 # TLS
 
 
-def refused(bridge: Bridge) -> Examination:
-    """Examine where a TLS handshake fails: the loop ends before asyncio has closed the socket."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
-        found = examined(bridge)
-        gc.collect()
-    return found
-
-
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> tuple[trustme.CA, Path]:
     ca = trustme.CA()
@@ -111,7 +99,7 @@ def test_a_certificate_of_an_unknown_ca_and_with_its_ca_file(
 ) -> None:
     ca, path = authority
     with answering(NO_CONTENT, ca.issue_cert("127.0.0.1")) as host:
-        found = refused(reporting_to(f"https://{host}/mp/collect"))
+        found = examined(reporting_to(f"https://{host}/mp/collect"))
         found.fails_at("endpoint TLS", "unknown CA", "bridge.ca_file", code=DELIVERY)
         assert found.of("connection")["state"] == "ok"
         trusting = examined(reporting_to(f"https://{host}/mp/collect", f'ca_file = "{path}"'))
@@ -132,14 +120,14 @@ def test_a_certificate_that_is_expired_or_of_another_host(
 ) -> None:
     ca, path = authority
     with answering(NO_CONTENT, ca.issue_cert(name, not_before=until, not_after=until)) as host:
-        found = refused(reporting_to(f"https://{host}/mp/collect", f'ca_file = "{path}"'))
+        found = examined(reporting_to(f"https://{host}/mp/collect", f'ca_file = "{path}"'))
     found.fails_at("endpoint TLS", *words, code=DELIVERY)
 
 
 def test_an_https_endpoint_that_speaks_http_only(
     reporting_to: Callable[..., Bridge], emulator: RunningEmulator
 ) -> None:
-    found = refused(reporting_to(emulator.url.replace("http:", "https:")))
+    found = examined(reporting_to(emulator.url.replace("http:", "https:")))
     found.fails_at("endpoint TLS", "does not speak TLS", "https", code=DELIVERY)
 
 
