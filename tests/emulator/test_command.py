@@ -23,7 +23,11 @@ EVENT = {"name": "host_count", "params": PARAMS}
 def post(url: str, *events: object) -> int:
     body = json.dumps({"client_id": "1.2", "events": events}).encode()
     request = urllib.request.Request(f"{url}?measurement_id=G-TEST&api_secret=hush-hush", body, method="POST")
-    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=5) as answer:
+    try:
+        answer = urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=5)
+    except urllib.error.HTTPError as error:
+        answer = error
+    with answer:
         return int(answer.status)
 
 
@@ -81,8 +85,7 @@ def test_live_lines_show_what_is_taken_and_why_not(started: subprocess.Popen[byt
 def test_live_lines_show_that_a_fault_is_on_purpose(started: subprocess.Popen[bytes]) -> None:
     url = address_of(started)
     for status in (500, 503):
-        with pytest.raises(urllib.error.HTTPError, match=str(status)):
-            post(url, EVENT)
+        assert post(url, EVENT) == status
         assert f"{status} on purpose, 1 events" in line_of(started)
 
 
@@ -111,14 +114,12 @@ def test_it_goes_on_when_nobody_reads_its_lines(started: subprocess.Popen[bytes]
 
 def test_the_helper_for_other_tests_reads_the_record_and_switches_faults(tmp_path: Path) -> None:
     with running_emulator(tmp_path / "events.jsonl", "--fail", "500*1") as emulator:
-        with pytest.raises(urllib.error.HTTPError, match="500"):
-            post(emulator.url, EVENT)
+        assert post(emulator.url, EVENT) == 500
         assert post(emulator.url, EVENT, {"name": "_bad"}) == 204
         emulator.wait_for(lambda events: len(events) == 2)
         assert [event["name"] for event in emulator.accepted()] == ["host_count"]
         emulator.fail("429:retry-after=1")
-        with pytest.raises(urllib.error.HTTPError, match="429"):
-            post(emulator.url, EVENT)
+        assert post(emulator.url, EVENT) == 429
         emulator.fail("")
         assert post(emulator.url, EVENT) == 204
     assert "hush" not in emulator.record.read_text()
