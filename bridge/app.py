@@ -217,15 +217,20 @@ class Installation:
         bounds = Bounds(bridge.queue_max_batches, bridge.queue_max_bytes, bridge.history_days, bridge.missing_days)
         return State.open(Path(bridge.state_dir), bounds=bounds, look=look)
 
-    def document(self, state: State) -> StatusDocument:
+    def document(self, state: State, configured: Mapping[str, str] | None = None) -> StatusDocument:
         """What `status --format json` prints, for everybody who is asked for it.
+
+        Args:
+            state: where it is read.
+            configured: the destinations, in place of those of the configuration.
 
         Raises:
             StateError: the state file cannot be read.
         """
         from bridge.state.status import StatusDocument  # noqa: PLC0415 - see above
 
-        status, agreed, allowed = state.status(1, self.configured), state.agreed(), self.consent
+        known = self.configured if configured is None else configured
+        status, agreed, allowed = state.status(1, known), state.agreed(), self.consent
         return StatusDocument(**asdict(status), reporting=allowed.given, reason=allowed.reason, agreed=agreed)
 
     @cached_property

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import click
-from msgspec.structs import asdict
 
 from bridge.cli.command import Command
 from bridge.cli.context import echo_json, format_option, pass_installation
@@ -31,17 +30,16 @@ def command(installation: Installation, form: str) -> None:
     except ConfigError as error:
         click.echo(f"destinations cannot be used: {error}", err=True)
     with installation.state(look=True) as state:
-        status, agreed = state.status(1, configured), state.agreed()
+        status = installation.document(state, configured)
     if form == "json":
-        consent = installation.consent
-        echo_json(StatusDocument(**asdict(status), reporting=consent.given, reason=consent.reason, agreed=agreed))
+        echo_json(status)
     else:
-        click.echo(_as_text(status, installation, agreed))
+        click.echo(_as_text(status, installation))
 
 
-def _as_text(status: Status, installation: Installation, agreed: int) -> str:
-    now, allowed, health = status.now, installation.consent, installation.settings.bridge.health
-    lines = [f"reporting: {'on' if allowed.given else 'off'}, {allowed.reason}"]
+def _as_text(status: StatusDocument, installation: Installation) -> str:
+    now, health = status.now, installation.settings.bridge.health
+    lines = [f"reporting: {'on' if status.reporting else 'off'}, {status.reason}"]
     if last := status.last_report:
         lines.append(
             f"last report: {last.id}, {moment(last.collected_at)} ({distance(last.collected_at, now)}), "
@@ -51,7 +49,7 @@ def _as_text(status: Status, installation: Installation, agreed: int) -> str:
     else:
         lines.append("last report: none yet")
     said = last.notes if last else ()
-    lines += [f"note: {note}" for note in new_facts(agreed, installation.settings) if note not in said]
+    lines += [f"note: {note}" for note in new_facts(status.agreed, installation.settings) if note not in said]
     lines.append(f"next report: {_next(status)}")
     if status.service and health.port:
         lines.append(f"page: http://{f'[{health.host}]' if ':' in health.host else health.host}:{health.port}/")
