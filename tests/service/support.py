@@ -102,12 +102,12 @@ def running(
     """
     log_file = bridge.directory / f"log-{len(list(bridge.directory.glob('log-*')))}"
     log_file.touch()
-    arguments = bridge.command("--log-format", "json", *options, *command)[1:]
+    arguments = bridge.command("--log-format", "json", *options, *command)[len(bridge.program) :]
     process: subprocess.Popen[bytes] | Forked
-    if fork and not user:
+    if fork and not user and bridge.program == (str(PROGRAM),):
         process = Forked(arguments, bridge.process_environ(**environ), log_file, log_file)
     else:
-        line = [sys.executable, "-m", "tests.service.as_user", *map(str, user)] if user else [str(PROGRAM)]
+        line = [sys.executable, "-m", "tests.service.as_user", *map(str, user)] if user else bridge.program
         with log_file.open("wb") as out:
             process = subprocess.Popen(
                 [*line, *arguments],
