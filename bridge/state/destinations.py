@@ -51,7 +51,7 @@ def read(connection: sqlite3.Connection, configured: Mapping[str, str] | None) -
     for number, *fields, counters, last_at in rows:
         processing = history.processing(connection, "destination = ?", number)
         row = (*fields, json.loads(counters), json.loads(last_at), processing)
-        known[fields[0]] = history.valued(DestinationStatus, row)
+        known[fields[0]] = history.value_of(DestinationStatus, row)
     if configured is None:
         return tuple(known.values())
     present = [known.pop(key, DestinationStatus(key, name)) for key, name in configured.items()]

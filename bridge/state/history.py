@@ -76,7 +76,7 @@ def read(connection: sqlite3.Connection, which: str, *values: int) -> tuple[Repo
     columns = "id, collected_at, published_at, client_id, events, nodes, notes"
     rows = connection.execute(f"SELECT {columns} FROM reports {which}", values).fetchall()  # noqa: S608
     return tuple(
-        valued(
+        value_of(
             ReportStatus,
             (*row, json.loads(nodes), _notes(notes), _deliveries(connection, row[0])),
         )
@@ -107,7 +107,7 @@ def _deliveries(connection: sqlite3.Connection, number: int) -> list[Delivery]:
         (number,),
     ).fetchall()
     return [
-        valued(Delivery, (*row, processing(connection, "report = ? AND destination = ?", number, destination)))
+        value_of(Delivery, (*row, processing(connection, "report = ? AND destination = ?", number, destination)))
         for destination, *row in rows
     ]
 
@@ -134,7 +134,7 @@ def dead_letters(connection: sqlite3.Connection, number: int) -> tuple[DeadLette
         SELECT name, key, first, events, reason, at FROM batches JOIN destinations ON destinations.id = destination
         WHERE report = ? AND {DEAD} ORDER BY destination, first
         """  # noqa: S608 - our own text
-    return tuple(valued(DeadLetter, row) for row in connection.execute(query, (number,)))
+    return tuple(value_of(DeadLetter, row) for row in connection.execute(query, (number,)))
 
 
 def delivered(connection: sqlite3.Connection, number: int, destination: str) -> tuple[Event, ...]:
@@ -149,7 +149,7 @@ def delivered(connection: sqlite3.Connection, number: int, destination: str) -> 
     return tuple(event for index, event in enumerate(whole) if index not in others)
 
 
-def valued(kind: type[_T], row: Sequence[object]) -> _T:
+def value_of(kind: type[_T], row: Sequence[object]) -> _T:
     """A row as a value; the columns are the value's fields in their order."""
     named = dict(zip((field.name for field in msgspec.structs.fields(kind)), row, strict=False))
     return msgspec.convert(named, kind, dec_hook=time_of)

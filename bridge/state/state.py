@@ -227,7 +227,7 @@ class State:
                 Time(self.clock.wall()),
                 msgspec.json.decode(service, type=ServiceStatus, dec_hook=history.time_of) if service else None,
                 history.read(connection, "ORDER BY id DESC LIMIT ?", reports),
-                tuple(history.valued(NodeStatus, node) for node in known),
+                tuple(history.value_of(NodeStatus, node) for node in known),
                 destinations.read(connection, configured),
             )
 

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -73,6 +73,7 @@ _VALUES = (
 _EVENTS = st.builds(Event, _NAMES, st.dictionaries(_NAMES, _VALUES, max_size=3))
 
 
+@settings(max_examples=40)
 @given(st.lists(_EVENTS, max_size=30), st.builds(Location, city=st.none() | st.text("äb ", min_size=1, max_size=100)))
 def test_batches_carry_every_event_in_order_and_are_accepted(events: list[Event], location: Location) -> None:
     cut = batches(Report("1.2", NOW, tuple(events), {}), location)

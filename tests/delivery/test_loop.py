@@ -278,7 +278,7 @@ async def test_a_poisonous_batch_does_not_stop_the_others(store: State) -> None:
     async with tcp_server(handle) as server:
         to = destination(server.url)
         keep(store, report(250), [to])
-        (outcome,) = await send_all(store, [to], seconds=2)
+        (outcome,) = await send_all(store, [to], seconds=1, uniform=lambda least, most: 0.1)
         assert (outcome.delivered, outcome.queued) == (225, 25)
         assert len(taken) == 9
 
