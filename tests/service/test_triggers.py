@@ -104,16 +104,18 @@ def test_no_epmd_and_no_open_port_is_needed_on_this_host(tmp_path: Path, default
 
 
 def test_a_second_bridge_of_the_same_name_takes_over_and_the_first_says_so_once_and_still_reports(
-    tmp_path: Path, default_cluster: StubCluster
+    tmp_path: Path, start_cluster: Callable[..., StubCluster]
 ) -> None:
-    node = default_cluster.nodes[0]
-    first = Bridge(tmp_path / "first", default_cluster.environ, service=IDLE.replace("= 600000", "= 1000"))
-    second = Bridge(tmp_path / "second", default_cluster.environ, service=IDLE)
+    cluster = start_cluster("default", 1)
+    node = cluster.nodes[0]
+    first = Bridge(tmp_path / "first", cluster.environ, service=IDLE.replace("= 600000", "= 1000"))
+    second = Bridge(tmp_path / "second", cluster.environ, service=IDLE)
     with running(first) as holder:
         poll("a pong", lambda: is_there(node))
         holder.wait_for("report_collected")
         with running(second) as service:
             poll("the second has the name", lambda: "period => 600.0" in status(node))
+            holder.wait_for("name_taken")
             made = len(holder.log("report_collected"))
             holder.wait_for("report_collected", made + 3)
             assert len(holder.log("name_taken")) == 1
