@@ -259,7 +259,7 @@ class Installation:
         for one in self.targets:  # without their secrets, which Google's own APIs do not need
             sender.check(one.peer)
         if any(one.kind == "data-manager" for one in bridge.destinations):
-            sender.tokens = self.google(sender)
+            sender.tokens = self._credentials(sender)
         return sender
 
     def google_api(self, sender: Sender, scope: str) -> Api:
@@ -274,17 +274,9 @@ class Installation:
         """
         from bridge.google.api import Api  # noqa: PLC0415 - see above
 
-        return Api(sender, self.google(sender), scope)
+        return Api(sender, self._credentials(sender), scope)
 
-    def google(self, sender: Sender) -> Credentials:
-        """The operator's credentials for Google's own APIs.
-
-        Args:
-            sender: what their requests go out by, as long as it is open.
-
-        Raises:
-            ConfigError: access tokens would travel unencrypted.
-        """
+    def _credentials(self, sender: Sender) -> Credentials:
         from bridge.google.credentials import Credentials  # noqa: PLC0415 - see above
 
         file = self.settings.bridge.google.credentials_file

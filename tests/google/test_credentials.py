@@ -168,7 +168,7 @@ def configured(tmp_path: Path, section: str) -> Installation:
 async def test_an_endpoint_that_is_not_encrypted_is_refused(tmp_path: Path) -> None:
     async with Sender() as sender:
         with pytest.raises(ConfigError, match=r"config.toml:2: bridge.google.endpoint: .*unencrypted"):
-            configured(tmp_path, 'endpoint = "http://google.example"').google(sender)
+            configured(tmp_path, 'endpoint = "http://google.example"').google_api(sender, "scope")
 
 
 def test_without_google_auth_the_extra_is_named(tmp_path: Path, account: ServiceAccount) -> None:
