@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 import re
-import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 
 from bridge.log import JournalFormatter, TextFormatter
+from tests.support.forked import Forked
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,16 +17,17 @@ if TYPE_CHECKING:
     from tests.support.bridge import Bridge
 
 
-@pytest.mark.parametrize(("form", "is_the_journal"), [("json", True), ("text", False)])
+@pytest.mark.parametrize(("form", "is_the_journal"), [("text", True), ("json", True), ("text", False)])
 def test_only_the_journal_gets_priorities(bridge: Bridge, tmp_path: Path, form: str, *, is_the_journal: bool) -> None:
     bridge.service = "periodic_report = 20"  # which is doubtful, and says so
     bridge.configure()
-    with (tmp_path / "stderr").open("w+") as stderr:
-        status = (tmp_path / "stderr" if is_the_journal else tmp_path).stat()
-        environ = bridge.process_environ(JOURNAL_STREAM=f"{status.st_dev}:{status.st_ino}")
-        command = bridge.command("report", "--log-format", form)
-        subprocess.run(command, env=environ, stderr=stderr, stdout=subprocess.DEVNULL, timeout=30, check=True)
-    lines = (tmp_path / "stderr").read_text().splitlines()
+    stderr = tmp_path / "stderr"
+    stderr.touch()
+    status = (stderr if is_the_journal else tmp_path).stat()
+    environ = bridge.process_environ(JOURNAL_STREAM=f"{status.st_dev}:{status.st_ino}")
+    command = bridge.command("report", "--log-format", form)[1:]
+    assert Forked(command, environ, tmp_path / "stdout", stderr).wait(30) == 0
+    lines = stderr.read_text().splitlines()
     kinds = {re.sub(r"[^<>\d].*", "", line): re.findall(r"level\W+(\w+)", line)[0] for line in lines}
     assert kinds == ({"<4>": "warning", "<6>": "info"} if is_the_journal else {"": kinds.get("")})
     assert {"setting_doubtful", "notice"} <= {re.findall(r"what\W+(\w+)", line)[0] for line in lines}

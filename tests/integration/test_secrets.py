@@ -12,6 +12,7 @@ import pytest
 import trustme
 
 from erlang_stubs.cluster import COOKIE, CUSTOM_MARKER, SECRET_MARKER
+from tests.service.support import running
 from tests.support.bridge import API_SECRET, Bridge
 from tests.support.emulator import running_emulator
 from tests.support.recorder import recording
@@ -145,20 +146,13 @@ def test_no_command_says_the_password_of_the_proxy(tmp_path: Path, default_clust
 
 def _service(bridge: Bridge) -> str:
     """What a service says that reports once and is told to stop."""
-    command = bridge.command("--log-level", "debug", "run")
-    environ = bridge.process_environ(MONGOOSEIM_BRIDGE_INITIAL_REPORT="1")
-    with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
-        assert process.stdout
-        said = ""
-        for line in process.stdout:
-            said += line
-            if "report_collected" in line:
-                break
-        process.send_signal(signal.SIGTERM)
-        process.send_signal(signal.SIGINT)  # a second one cuts short what cannot be delivered anyway
-        rest, _ = process.communicate(timeout=15)
-    assert "service_stopped" in rest
-    return said + rest
+    with running(bridge, "--log-level", "debug", check=False, MONGOOSEIM_BRIDGE_INITIAL_REPORT="1") as service:
+        service.wait_for("report_collected")
+        service.send(signal.SIGTERM)
+        service.send(signal.SIGINT)  # a second one cuts short what cannot be delivered anyway
+        service.wait_for("service_stopped")
+        service.ended()
+        return service.log_file.read_text()
 
 
 def test_cookie_and_api_secret_are_not_in_the_process_list(tmp_path: Path, default_cluster: StubCluster) -> None:
