@@ -161,12 +161,14 @@ class DeliveryLoop:
                 if any(each.outcome is Outcome.RETRY for each in settled):
                     return
 
-        await _side_by_side(work() for _ in range(_IN_FLIGHT))
         wait = None
-        if any(one.outcome is Outcome.RETRY for one in settled):
-            asked = max(one.asked for one in settled)
-            wait = max(self._uniform(0.0, pause(failures + 1, FIRST_PAUSE, LONGEST_PAUSE)), asked)
-            self._queue.pause(self.destination.id, wait, asked)
+        try:
+            await _side_by_side(work() for _ in range(_IN_FLIGHT))
+        finally:  # also when cancelled: what the destination has asked for holds for the next process
+            if any(one.outcome is Outcome.RETRY for one in settled):
+                asked = max(one.asked for one in settled)
+                wait = max(self._uniform(0.0, pause(failures + 1, FIRST_PAUSE, LONGEST_PAUSE)), asked)
+                self._queue.pause(self.destination.id, wait, asked)
         self._log(settled, failures, wait)
         if unforeseen:
             raise unforeseen[0]

@@ -192,6 +192,16 @@ async def test_a_retry_after_is_respected_by_the_next_process_too(store: State, 
         assert len(emulator.requests) == asked
 
 
+async def test_what_one_request_is_told_holds_although_its_neighbours_hang_until_the_end(store: State) -> None:
+    async with Emulator(fail="429:retry-after=30*1; hang*3") as emulator:
+        to = destination(emulator.url)
+        keep(store, report(100), [to])
+        (outcome,) = await send_all(store, [to], seconds=1)
+    assert outcome.queued == 100
+    assert outcome.retry_in is not None
+    assert 25 < outcome.retry_in <= 30
+
+
 async def test_the_own_back_off_ends_with_the_process(store: State, tmp_path: Path) -> None:
     async with Emulator(fail="500*1") as emulator:
         to = destination(emulator.url)
@@ -278,7 +288,7 @@ async def test_a_poisonous_batch_does_not_stop_the_others(store: State) -> None:
     async with tcp_server(handle) as server:
         to = destination(server.url)
         keep(store, report(250), [to])
-        (outcome,) = await send_all(store, [to], seconds=1, uniform=lambda least, most: 0.1)
+        (outcome,) = await send_all(store, [to], seconds=2, uniform=lambda least, most: 0.1)
         assert (outcome.delivered, outcome.queued) == (225, 25)
         assert len(taken) == 9
 
