@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
 from bridge.cli.command import LazyGroup, UsageError
 from bridge.cli.progress import Progress
+from bridge.google.credentials import READ_SCOPE
 from bridge.google.find import property_ids
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
 
     from bridge.app import Installation
     from bridge.google.api import Api
@@ -41,9 +43,11 @@ def property_option(function: _Function) -> _Function:
     return click.option("--property", "named", metavar="NUMBER", help=text)(function)
 
 
-def waiting() -> Progress:
-    """What is shown while Google is asked."""
-    return Progress(lambda: "Google")
+@asynccontextmanager
+async def asking(installation: Installation) -> AsyncIterator[Api]:
+    """Google's own APIs, to read; on a terminal it shows that they are waited for."""
+    async with installation.sender() as sender, Progress(lambda: "Google"):
+        yield installation.google_api(sender, READ_SCOPE)
 
 
 async def meant(installation: Installation, api: Api, named: str | None) -> tuple[str, ...]:

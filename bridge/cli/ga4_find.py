@@ -10,11 +10,10 @@ from msgspec.structs import astuple
 
 from bridge.cli.command import Command, UsageError
 from bridge.cli.context import echo_json, format_option, pass_installation
-from bridge.cli.ga4 import waiting
+from bridge.cli.ga4 import asking
 from bridge.cli.table import table
 from bridge.document import Document
 from bridge.errors import ExitCode
-from bridge.google.credentials import READ_SCOPE
 from bridge.google.find import find, not_found
 from bridge.threads import run
 
@@ -65,8 +64,7 @@ def command(installation: Installation, ctx: click.Context, measurement_ids: Seq
 
 
 async def _find(installation: Installation, measurement_ids: Sequence[str]) -> tuple[Place, ...]:
-    async with installation.sender() as sender, waiting():
-        api = installation.google_api(sender, READ_SCOPE)
+    async with asking(installation) as api:
         places = await find(api, measurement_ids)
     if lost := [place.measurement_id for place in places if not place.stream]:
         click.echo(f"mongooseim-bridge: {not_found(api, lost)}", err=True)

@@ -12,12 +12,11 @@ from msgspec.structs import astuple
 
 from bridge.cli.command import Command
 from bridge.cli.context import echo_json, format_option, pass_installation
-from bridge.cli.ga4 import meant, property_option, waiting
+from bridge.cli.ga4 import asking, meant, property_option
 from bridge.cli.table import table
 from bridge.document import Document
-from bridge.google.credentials import READ_SCOPE
 from bridge.google.data import counted
-from bridge.google.errors import BadRequest, NotRegistered
+from bridge.google.errors import BadRequest, GoogleError
 from bridge.threads import run
 
 if TYPE_CHECKING:
@@ -86,8 +85,7 @@ def command(installation: Installation, named: str | None, days: int, form: str)
 
 async def _ask(installation: Installation, named: str | None, days: int) -> Mapping[str, Counts]:
     dimensions = [f"customEvent:{name}" for name in _PARAMETERS]
-    async with installation.sender() as sender, waiting():
-        api = installation.google_api(sender, READ_SCOPE)
+    async with asking(installation) as api:
         found: dict[str, Counts] = {}
         for property_id in await meant(installation, api, named):
             try:
@@ -95,9 +93,10 @@ async def _ask(installation: Installation, named: str | None, days: int) -> Mapp
                     api, property_id, dimensions, days=days, only={"eventName": "module_with_opt"}
                 )
             except BadRequest as error:
-                if "customEvent:" in error.what:  # the name that it does not know
-                    raise NotRegistered(property_id) from error
-                raise
+                if "customEvent:" not in error.what:  # the name that it does not know
+                    raise
+                what = f"property {property_id} has no custom definitions for the parameters of modules"
+                raise GoogleError(what, "run: mongooseim-bridge ga4 setup") from error
         return found
 
 

@@ -12,12 +12,12 @@ from msgspec import Struct
 
 from bridge.cli.command import Command
 from bridge.cli.context import echo_json, format_option, pass_installation
-from bridge.cli.ga4 import meant, property_option, waiting
+from bridge.cli.ga4 import asking, meant, property_option
 from bridge.cli.table import table
 from bridge.document import Document
 from bridge.errors import ExitCode
 from bridge.google import admin
-from bridge.google.credentials import EDIT_SCOPE, READ_SCOPE
+from bridge.google.credentials import EDIT_SCOPE
 from bridge.google.definitions import Comparison, Kind, compare, needed
 from bridge.google.errors import AlreadyThere, NoCredentials
 from bridge.threads import run
@@ -110,8 +110,7 @@ def command(installation: Installation, ctx: click.Context, named: str | None, f
 
 
 async def _look(installation: Installation, named: str | None) -> list[Seen]:
-    async with installation.sender() as sender, waiting():
-        api = installation.google_api(sender, READ_SCOPE)
+    async with asking(installation) as api:
         await api.sign_in()
         return [
             Seen(one, compare(await admin.definitions(api, one)), await admin.user_data_retention(api, one))
@@ -120,7 +119,7 @@ async def _look(installation: Installation, named: str | None) -> list[Seen]:
 
 
 async def _create(installation: Installation, seen: Sequence[Seen]) -> None:
-    async with installation.sender() as sender, waiting() as progress:
+    async with installation.sender() as sender:
         api = installation.google_api(sender, EDIT_SCOPE)
         for one in seen:
             for definition in one.comparison.missing:
@@ -128,7 +127,6 @@ async def _create(installation: Installation, seen: Sequence[Seen]) -> None:
                     await admin.create(api, one.property_id, definition)
                 except AlreadyThere:
                     continue  # somebody else was faster
-                progress.erase()
                 click.echo(f"created in {one.property_id}: {definition.kind} {definition.parameter}", err=True)
 
 

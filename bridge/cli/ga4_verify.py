@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping  # noqa: TC003 - msgspec reads the annotations
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import click
 from msgspec import Struct
 
 from bridge.cli.command import Command, UsageError
 from bridge.cli.context import echo_json, format_option, pass_installation
-from bridge.cli.ga4 import waiting
+from bridge.cli.ga4 import asking
 from bridge.cli.table import table
 from bridge.document import Document
 from bridge.errors import ExitCode
-from bridge.google.credentials import READ_SCOPE
 from bridge.google.find import find, not_found
 from bridge.google.verify import Verdict, Word, sent, verify
 from bridge.threads import run
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from bridge.app import Installation
-
-MISSING: Final = 1
 
 
 class Proof(Struct, frozen=True):
@@ -66,7 +63,7 @@ def command(installation: Installation, ctx: click.Context, days: int, form: str
         echo_json(Ga4Verify(tuple(map(_proof, verdicts))))
     else:
         click.echo("\n".join(_as_text(verdicts)))
-    ctx.exit(MISSING if any(one.overdue for one in verdicts) else ExitCode.DONE)
+    ctx.exit(ExitCode.NOT_ALL_DELIVERED if any(one.overdue for one in verdicts) else ExitCode.DONE)
 
 
 async def _verify(installation: Installation, days: int) -> list[Verdict]:
@@ -74,8 +71,7 @@ async def _verify(installation: Installation, days: int) -> list[Verdict]:
     with installation.state(look=True) as state:
         reports = {one.id: sent(state, one.id, now - timedelta(days)) for one in targets}
     verdicts: list[Verdict] = []
-    async with installation.sender() as sender, waiting():
-        api = installation.google_api(sender, READ_SCOPE)
+    async with asking(installation) as api:
         known = installation.settings.bridge.google.property_id
         places = await find(api, [one.measurement_id for one in targets], known)
         for target, place in zip(targets, places, strict=True):

@@ -15,17 +15,7 @@ import msgspec
 from bridge import __version__
 from bridge.delivery.destination import Request, origin
 from bridge.delivery.errors import SendError
-from bridge.google.errors import (
-    AlreadyThere,
-    ApiDisabled,
-    BadRequest,
-    CredentialsError,
-    QuotaExhausted,
-    Refused,
-    RoleMissing,
-    ScopeMissing,
-    Unreachable,
-)
+from bridge.google.errors import AlreadyThere, BadRequest, GoogleError
 from bridge.secret import Secret
 
 if TYPE_CHECKING:
@@ -138,9 +128,11 @@ class Api:
             return msgspec.json.decode(answer.body, type=kind)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             what = f"the answer of the {service.name} cannot be read: {error}"
-            raise Refused(what, "is there a captive portal in between, or is bridge.google.endpoint wrong?") from error
+            raise GoogleError(
+                what, "is there a captive portal in between, or is bridge.google.endpoint wrong?"
+            ) from error
 
-    def _refusal(self, answer: Answer, service: Service) -> Refused | CredentialsError:
+    def _refusal(self, answer: Answer, service: Service) -> GoogleError:
         """What a refusal means to the operator."""
         try:
             error = msgspec.json.decode(answer.body, type=_Body).error
@@ -150,7 +142,7 @@ class Api:
         who, said = self.account, error.message[:_SAID]
         match answer.status:
             case HTTPStatus.UNAUTHORIZED:
-                return CredentialsError(
+                return GoogleError(
                     f"the {service.name} refuses the access token of {who}", "is the account disabled or deleted?"
                 )
             case HTTPStatus.TOO_MANY_REQUESTS:
@@ -160,13 +152,13 @@ class Api:
             case HTTPStatus.FORBIDDEN if "SERVICE_DISABLED" in reasons:
                 default = f"https://console.cloud.google.com/apis/library/{service.host}"
                 switch = reasons["SERVICE_DISABLED"].get("activationUrl", default)
-                return ApiDisabled(
+                return GoogleError(
                     f"the {service.name} is switched off in the Cloud project of {who}",
                     f"switch it on at {switch} and wait a few minutes",
                 )
             case HTTPStatus.FORBIDDEN if "ACCESS_TOKEN_SCOPE_INSUFFICIENT" in reasons:
                 login = f"https://www.googleapis.com/auth/cloud-platform,{self._scope}"
-                return ScopeMissing(
+                return GoogleError(
                     f"the credentials of {who} were not made for the {service.name}",
                     f"run: gcloud auth application-default login --scopes={login}",
                 )
@@ -176,23 +168,23 @@ class Api:
                 return AlreadyThere(f"the {service.name} answered that it exists already")
             case HTTPStatus.BAD_REQUEST:
                 return BadRequest(f"the {service.name} answered: {said or 'bad request'}")
-        return Refused(f"the {service.name} answered {answer.status}: {said}".rstrip(": "), "try again later")
+        return GoogleError(f"the {service.name} answered {answer.status}: {said}".rstrip(": "), "try again later")
 
-    def _role(self, service: Service, who: str) -> RoleMissing:
+    def _role(self, service: Service, who: str) -> GoogleError:
         reads = self._scope.endswith(".readonly")
         role = "Viewer" if reads else "Editor"
-        return RoleMissing(
+        return GoogleError(
             f"the {service.name} lets {who} not {'read' if reads else 'change'} this property, or it does not exist",
             f"is bridge.google.property_id right? In GA4 at Admin, Property access management, add {who} as {role}; "
             f"where GA4 does not know the address of a new service account, {_PAGE} has the way around",
         )
 
 
-def _unreachable(error: SendError) -> Unreachable:
-    return Unreachable(error.what, error.remedy, phase=error.phase)
+def _unreachable(error: SendError) -> GoogleError:
+    return GoogleError(error.what, error.remedy, phase=error.phase)
 
 
-def _quota(service: Service, reasons: Mapping[str, Mapping[str, str]]) -> QuotaExhausted:
+def _quota(service: Service, reasons: Mapping[str, Mapping[str, str]]) -> GoogleError:
     limits = [metadata["quota_limit"] for metadata in reasons.values() if "quota_limit" in metadata]
     what = f"the quota of the {service.name} is used up{f' ({limits[0]})' if limits else ''}"
-    return QuotaExhausted(what, "try again in a minute; if that does not help, in an hour")
+    return GoogleError(what, "try again in a minute; if that does not help, in an hour")

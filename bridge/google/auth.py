@@ -10,6 +10,7 @@ import json
 import logging
 import os
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
@@ -22,7 +23,7 @@ from bridge.config.files import read
 from bridge.config.secrets import DEFAULT_CREDENTIALS
 from bridge.delivery.destination import Request, origin
 from bridge.delivery.errors import SendError
-from bridge.google.errors import CredentialsError, NoCredentials
+from bridge.google.errors import GoogleError, NoCredentials
 from bridge.secret import Secret
 
 if TYPE_CHECKING:
@@ -40,8 +41,8 @@ _SAID: Final = 200
 """Characters of Google's reason that are shown."""
 
 
-class Account:
-    """Credentials for some scopes, with their token. Blocks.
+def load(file: Path | None, scopes: Sequence[str], transport: Transport) -> Credentials:
+    """Credentials for some scopes.
 
     Args:
         file: key of a service account; None takes Application Default Credentials.
@@ -49,36 +50,27 @@ class Account:
         transport: how requests are sent.
 
     Raises:
-        CredentialsError: there are no credentials (`NoCredentials`), or they cannot be used.
+        GoogleError: there are no credentials (`NoCredentials`), or they cannot be used.
         ConfigError: the file cannot be read.
     """
+    # It warns of each kind of credentials that it looks for and does not find.
+    logging.getLogger("google.auth").setLevel(logging.ERROR)
+    return _service_account(file, scopes) if file else _default(scopes, transport)
 
-    def __init__(self, file: Path | None, scopes: Sequence[str], transport: Transport) -> None:
-        # It warns of each kind of credentials that it looks for and does not find.
-        logging.getLogger("google.auth").setLevel(logging.ERROR)
-        self._name = str(file or "this machine")
-        self._transport = transport
-        self._credentials = _service_account(file, scopes) if file else _default(scopes, transport)
 
-    @property
-    def email(self) -> str:
-        """The address of a service account; empty for other credentials."""
-        return str(getattr(self._credentials, "service_account_email", "") or "")
+def token(held: Credentials, refused: Secret | None, transport: Transport, whose: str) -> Secret:
+    """A token that is not about to expire, and not the one that was refused.
 
-    def token(self, refused: Secret | None) -> Secret:
-        """A token that is not about to expire, and not the one that was refused.
-
-        Raises:
-            CredentialsError: Google refuses the credentials.
-            SendError: the token endpoint gave no answer.
-        """
-        held = self._credentials
-        if not held.valid or (refused and held.token == refused.reveal()):
-            try:
-                held.refresh(self._transport)  # type: ignore[no-untyped-call]
-            except GoogleAuthError as error:
-                raise _cause(error, self._name) from error
-        return Secret(str(held.token))
+    Raises:
+        GoogleError: Google refuses the credentials.
+        SendError: the token endpoint gave no answer.
+    """
+    if not held.valid or (refused and held.token == refused.reveal()):
+        try:
+            held.refresh(transport)  # type: ignore[no-untyped-call]
+        except GoogleAuthError as error:
+            raise _cause(error, whose) from error
+    return Secret(str(held.token))
 
 
 def _service_account(file: Path, scopes: Sequence[str]) -> Credentials:
@@ -86,7 +78,7 @@ def _service_account(file: Path, scopes: Sequence[str]) -> Credentials:
         key = json.loads(read(file, _KEY))
         account: Credentials = service_account.Credentials.from_service_account_info(key, scopes=scopes)  # type: ignore[no-untyped-call]
     except (ValueError, TypeError, AttributeError):
-        raise CredentialsError(
+        raise GoogleError(
             f"{file} ({_KEY}) does not hold the key of a service account",
             "make a key of type JSON: Google Cloud console, IAM & Admin, Service Accounts, Keys",
         ) from None  # what could not be parsed may be quoted
@@ -99,11 +91,14 @@ def _default(scopes: Sequence[str], transport: Transport) -> Credentials:
     except DefaultCredentialsError as error:
         if file := os.environ.get(DEFAULT_CREDENTIALS):
             what = f"{file} ({DEFAULT_CREDENTIALS}) does not hold credentials of Google's"
-            raise CredentialsError(what, f"name another file, or unset {DEFAULT_CREDENTIALS}") from error
+            raise GoogleError(what, f"name another file, or unset {DEFAULT_CREDENTIALS}") from error
         logins = ",".join(("https://www.googleapis.com/auth/cloud-platform", *scopes))
+        # google-auth asks the metadata server of a machine in Google's cloud by this library, which it may do without.
+        cloud = "" if find_spec("requests") else "; for a machine in Google's cloud run: pip install requests"
         raise NoCredentials(
             f"there are no Google credentials: {_KEY} is not set, and this machine has none of its own",
-            f"name the key of a service account there, or run: gcloud auth application-default login --scopes={logins}",
+            "name the key of a service account there, or "
+            f"run: gcloud auth application-default login --scopes={logins}{cloud}",
         ) from error
     return found
 
@@ -113,7 +108,7 @@ def _cause(error: GoogleAuthError, whose: str) -> BridgeError:
     for each in (error, error.__cause__):
         if each and each.args and isinstance(each.args[0], SendError):
             return each.args[0]
-    return CredentialsError(
+    return GoogleError(
         f"Google refuses the credentials of {whose}: {_said(error)}",
         "is the key or login still valid, the account not disabled, and this machine's clock right?",
     )

@@ -9,14 +9,15 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
-from bridge.google.errors import CredentialsError, NoCredentials
+from bridge.google.errors import GoogleError, NoCredentials
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from google.auth.credentials import Credentials as GoogleCredentials
+
     from bridge.delivery.sender import Sender
-    from bridge.google.auth import Account
     from bridge.secret import Secret
 
 READ_SCOPE: Final = "https://www.googleapis.com/auth/analytics.readonly"
@@ -40,13 +41,14 @@ class Credentials:
         self._sender = sender
         self._file = file
         self.endpoint = endpoint
-        self._accounts: dict[tuple[str, ...], Account] = {}
+        self._held: dict[tuple[str, ...], GoogleCredentials] = {}
+        """By scopes."""
         self._lock = asyncio.Lock()
 
     @property
     def account(self) -> str:
         """Whose credentials they are: the address of a service account as soon as there is a token, else the file."""
-        known = (each.email for each in self._accounts.values())
+        known = (getattr(each, "service_account_email", "") for each in self._held.values())
         return next(filter(None, known), None) or str(self._file or "this machine")
 
     async def token(self, scopes: Sequence[str], *, refused: Secret | None = None) -> Secret:
@@ -57,7 +59,7 @@ class Credentials:
             refused: a token that an API has answered 401 to; another one is asked for.
 
         Raises:
-            CredentialsError: there are no credentials (`NoCredentials`), or Google refuses them.
+            GoogleError: there are no credentials (`NoCredentials`), or Google refuses them.
             ConfigError: the file cannot be read.
             SendError: the token endpoint gave no answer.
         """
@@ -68,17 +70,18 @@ class Credentials:
                     return await asyncio.to_thread(self._token, tuple(scopes), refused, loop)
             except TimeoutError as error:
                 what = f"Google gave no access token within {TOKEN_SECONDS:.0f} s"
-                raise CredentialsError(what, "try again later") from error
+                raise GoogleError(what, "try again later") from error
 
     def _token(self, scopes: tuple[str, ...], refused: Secret | None, loop: asyncio.AbstractEventLoop) -> Secret:
         try:
             # google-auth takes 0.1 s and 9 MB, which only those pay who use credentials; and it is an extra.
-            from bridge.google.auth import Account, Transport  # noqa: PLC0415
+            from bridge.google import auth  # noqa: PLC0415
         except ModuleNotFoundError as error:
             raise NoCredentials(
                 "google-auth is not installed, and Google's APIs take no request without it",
                 "run: pip install 'mongooseim-bridge[google]'",
             ) from error
-        if scopes not in self._accounts:
-            self._accounts[scopes] = Account(self._file, scopes, Transport(self._sender, self.endpoint, loop))
-        return self._accounts[scopes].token(refused)
+        transport = auth.Transport(self._sender, self.endpoint, loop)
+        if scopes not in self._held:
+            self._held[scopes] = auth.load(self._file, scopes, transport)
+        return auth.token(self._held[scopes], refused, transport, str(self._file or "this machine"))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bridge.google import admin
-from bridge.google.errors import NotFound
+from bridge.google.errors import GoogleError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,8 +56,7 @@ async def property_ids(api: Api, named: str | None, measurement_ids: Sequence[st
     """The properties that the operator means: the one that is named, else those of all measurement ids.
 
     Raises:
-        NotFound: no property that the credentials may see has one of them.
-        GoogleError: Google cannot be asked.
+        GoogleError: no property that the credentials may see has one of them, or Google cannot be asked.
     """
     if named:
         return (named,)
@@ -67,9 +66,9 @@ async def property_ids(api: Api, named: str | None, measurement_ids: Sequence[st
     return tuple(dict.fromkeys(place.stream.property_id for place in places if place.stream))
 
 
-def not_found(api: Api, measurement_ids: Sequence[str]) -> NotFound:
+def not_found(api: Api, measurement_ids: Sequence[str]) -> GoogleError:
     """No property has these."""
-    return NotFound(
+    return GoogleError(
         f"no property that {api.account} may see has a web stream {' or '.join(measurement_ids)}",
         f"is the measurement id right? In GA4 at Admin, Property access management, add {api.account} as Viewer",
     )
