@@ -232,7 +232,7 @@ class _Conversation:
             return None
         if not self._wire.trailing_data[0]:
             async with asyncio.timeout(self._limits.idle):
-                await self._read()
+                self._wire.receive_data(await self._reader.read(_PIECE))
         body = bytearray()
         try:
             async with asyncio.timeout(self._limits.transfer):
@@ -259,11 +259,8 @@ class _Conversation:
         while (event := self._wire.next_event()) is h11.NEED_DATA:
             if self._wire.they_are_waiting_for_100_continue:
                 self._write(h11.InformationalResponse(status_code=100, headers=[]))
-            await self._read()
+            self._wire.receive_data(await self._reader.read(_PIECE))
         return event
-
-    async def _read(self) -> None:
-        self._wire.receive_data(await self._reader.read(_PIECE))
 
     async def send(self, response: HttpResponse, method: str) -> None:
         """Send an answer; that to HEAD has no body."""

@@ -198,17 +198,6 @@ async def test_answers_are_of_google_s_types(caller: Caller, path: str, kind: An
     assert written(parsed(answer.content, kind))
 
 
-async def test_a_measurement_id_is_found_by_walking_the_account_summaries(caller: Caller) -> None:
-    summaries = parsed((await caller.ask("GET", "/v1beta/accountSummaries")).content, ad.ListAccountSummariesResponse)
-    found = {}
-    for summary in (each for account in summaries.account_summaries for each in account.property_summaries):
-        answer = await caller.ask("GET", f"/v1beta/{summary.property}/dataStreams")
-        for stream in parsed(answer.content, ad.ListDataStreamsResponse).data_streams:
-            assert stream.type_ is ad.DataStream.DataStreamType.WEB_DATA_STREAM
-            found[stream.web_stream_data.measurement_id] = summary.property
-    assert found == {"G-EMULATOR": "properties/123456789", "G-NEIGHBOUR": "properties/100000001"}
-
-
 async def define(caller: Caller, *names: str, metric: bool = False) -> httpx.Response:
     for name in names:
         if metric:

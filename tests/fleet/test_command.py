@@ -4,7 +4,6 @@ import csv
 import io
 import json
 import re
-import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import date
@@ -21,7 +20,8 @@ from bridge.fleet import bigquery
 from bridge.fleet.questions import FleetError, questions
 from tests.fleet.fake_bigquery import FakeBigQuery
 from tests.fleet.support import on, report, write_lines
-from tests.support.bridge import PROGRAM
+from tests.support.bridge import Result
+from tests.support.forked import run_forked
 
 DAY = date(2026, 11, 1)
 SECONDS = 30
@@ -44,20 +44,19 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_lines(tmp_path_factory.mktemp("fleet") / "export", events)
 
 
-def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [str(PROGRAM), "fleet", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
+def run(*arguments: object) -> Result:
+    return Result(*run_forked(["fleet", *map(str, arguments)], {}, SECONDS))
 
 
 def test_without_a_question_they_are_listed() -> None:
     listed = run()
 
-    assert listed.returncode == 0
-    assert all(one.name in listed.stdout and one.answers in listed.stdout for one in questions().values())
+    assert listed.code == 0
+    assert all(one.name in listed.out and one.answers in listed.out for one in questions().values())
 
 
 def test_each_form_has_the_same_answer(folder: Path) -> None:
-    table, as_json, as_csv, page = (run("backends", "--from", folder, "--format", form).stdout for form in FORMS)
+    table, as_json, as_csv, page = (run("backends", "--from", folder, "--format", form).out for form in FORMS)
 
     assert ["mod_mam", "rdbms", "8", "100.0"] in [line.split() for line in table.splitlines()]
     document = json.loads(as_json)
@@ -97,19 +96,19 @@ FORMS = ("table", "json", "csv", "html")
 def test_wrong_input_is_one_line(folder: Path, arguments: list[str], words: str) -> None:
     result = run(*(argument.format(folder=folder) for argument in arguments))
 
-    assert result.returncode == 2
-    assert words in result.stderr.splitlines()[-1]
-    assert "Traceback" not in result.stderr
-    assert not result.stdout
+    assert result.code == 2
+    assert words in result.err.splitlines()[-1]
+    assert "Traceback" not in result.err
+    assert not result.out
 
 
 @pytest.mark.parametrize("dialect", ["bigquery", "duckdb"])
 def test_the_statement_can_be_printed(dialect: str) -> None:
     printed = run("sql", "backends", "--dialect", dialect)
 
-    assert printed.returncode == 0
-    assert {"bigquery": "CREATE TEMP FUNCTION", "duckdb": "CREATE TEMP MACRO"}[dialect] in printed.stdout
-    assert {"bigquery": "@first", "duckdb": "$first"}[dialect] in printed.stdout
+    assert printed.code == 0
+    assert {"bigquery": "CREATE TEMP FUNCTION", "duckdb": "CREATE TEMP MACRO"}[dialect] in printed.out
+    assert {"bigquery": "@first", "duckdb": "$first"}[dialect] in printed.out
 
 
 @pytest.fixture
