@@ -39,7 +39,7 @@ class FleetAnswers(Document, frozen=True):
 
 
 @click.command(name="fleet", cls=Command)
-@click.argument("words", metavar="[sql] QUESTION...", nargs=-1, type=Choice(["sql", "all", *questions()]))
+@click.argument("question", metavar="[sql] QUESTION...", nargs=-1, type=Choice(["sql", "all", *questions()]))
 @click.option("--from", "source", metavar="SOURCE", default="", help=_SOURCE)
 @click.option("--first", metavar="DAY", type=_DAY, help="First day, UTC; by default as the files have it.")
 @click.option("--last", metavar="DAY", type=_DAY, help="Last day, UTC; by default as the files have it.")
@@ -47,20 +47,20 @@ class FleetAnswers(Document, frozen=True):
 @format_option("table", "json", "csv", "html", document=FleetAnswers)
 @click.option("--dialect", type=Choice(["bigquery", "duckdb"]), default="bigquery", help="Which engine's SQL is shown.")
 @click.option("--dry-run", is_flag=True, help="Ask BigQuery how many bytes it would read and bill.")
-def command(words: Sequence[str], source: str, form: str, dialect: str, *, dry_run: bool, **which: Any) -> None:
+def command(question: Sequence[str], source: str, form: str, dialect: str, *, dry_run: bool, **which: Any) -> None:
     """Ask questions, or `all` of them, of the events of many installations; without a question, list them.
 
     With `sql` before the questions, print the statements that ask them; their parameters are the days and k.
     """
     known = questions()
-    if not words:
+    if not question:
         click.echo(table(("question", "answers"), [(one.name, one.answers) for one in known.values()]), nl=False)
         return
-    asked = [known[word] for word in words if word in known] or list(known.values())
+    asked = [known[word] for word in question if word in known] or list(known.values())
     if dry_run:
         for one, rows in _ask(asked, source, dry_run=True, **which).rows.items():
             click.echo(f"{one.name}: {rows[0][0]:,} bytes")
-    elif "sql" in words:
+    elif "sql" in question:
         write = _engine("local", "fleet").script if dialect == "duckdb" else statement
         click.echo("\n".join(map(write, asked)), nl=False)
     else:
@@ -111,6 +111,4 @@ def _show(answers: Answers, form: str) -> None:
         case _:
             for one, rows in answers.rows.items():
                 click.echo(f"{one.answers}\n\n{table(one.header, rows)}")
-            click.echo(
-                f"{answers.first} to {answers.last}; groups of fewer than {answers.k} installations are not shown"
-            )
+            click.echo(f"{answers.first} to {answers.last}; groups of fewer than {answers.k} installations are hidden")
