@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import csv
 import sys
-from collections.abc import Mapping  # noqa: TC003 - msgspec reads the annotations
-from datetime import date  # noqa: TC003 - the same
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,28 +12,18 @@ import click
 from bridge.cli.command import Choice, Command, UsageError
 from bridge.cli.context import echo_json, format_option
 from bridge.cli.table import table
-from bridge.document import Document
 from bridge.fleet.page import page
-from bridge.fleet.questions import FleetError, questions, statement
+from bridge.fleet.questions import Answers, FleetError, questions, statement
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from bridge.fleet.questions import Answers, Question
+    from bridge.fleet.questions import Question
 
 _BIGQUERY: Final = "bigquery://"
 _SOURCE: Final = "Folder of an export (Parquet, JSON lines), of reports or records; or bigquery://PROJECT/DATASET."
 _DAY: Final = click.DateTime(["%Y-%m-%d"])
-
-
-class FleetAnswers(Document, frozen=True):
-    """`fleet`: rows by question; docs/fleet.md has the columns of each."""
-
-    first: date
-    last: date
-    k: int
-    answers: Mapping[str, tuple[Mapping[str, str | int | float | None], ...]]
 
 
 @click.command(name="fleet", cls=Command)
@@ -44,7 +32,7 @@ class FleetAnswers(Document, frozen=True):
 @click.option("--first", metavar="DAY", type=_DAY, help="First day, UTC; by default as the files have it.")
 @click.option("--last", metavar="DAY", type=_DAY, help="Last day, UTC; by default as the files have it.")
 @click.option("--k", type=click.IntRange(1), default=5, show_default=True, help="Hide smaller groups than K.")
-@format_option("table", "json", "csv", "html", document=FleetAnswers)
+@format_option("table", "json", "csv", "html", document=Answers)
 @click.option("--dialect", type=Choice(["bigquery", "duckdb"]), default="bigquery", help="Which engine's SQL is shown.")
 @click.option("--dry-run", is_flag=True, help="Ask BigQuery how many bytes it would read and bill.")
 def command(question: Sequence[str], source: str, form: str, dialect: str, *, dry_run: bool, **which: Any) -> None:
@@ -58,15 +46,15 @@ def command(question: Sequence[str], source: str, form: str, dialect: str, *, dr
         return
     asked = [known[word] for word in question if word in known] or list(known.values())
     if dry_run:
-        for one, rows in _ask(asked, source, dry_run=True, **which).rows.items():
-            click.echo(f"{one.name}: {rows[0][0]:,} bytes")
+        for name, rows in _ask(asked, source, dry_run=True, **which).answers.items():
+            click.echo(f"{name}: {rows[0]['bytes']:,} bytes")
     elif "sql" in question:
         write = _engine("local", "fleet").script if dialect == "duckdb" else statement
         click.echo("\n".join(map(write, asked)), nl=False)
     else:
         answers = _ask(asked, source, **which)
-        if answers.broken:
-            click.echo(f"{answers.broken} lines or files could not be read and are left out", err=True)
+        if answers.unreadable:
+            click.echo(f"{answers.unreadable} lines or files could not be read and are left out", err=True)
         _show(answers, form)
 
 
@@ -97,18 +85,15 @@ def _engine(module: str, extra: str) -> Any:
 def _show(answers: Answers, form: str) -> None:
     match form:
         case "json":
-            named = {
-                one.name: tuple(dict(zip(one.header, row, strict=True)) for row in rows)
-                for one, rows in answers.rows.items()
-            }
-            echo_json(FleetAnswers(answers.first, answers.last, answers.k, named))
+            echo_json(answers)
         case "csv":
             lines = csv.writer(sys.stdout, lineterminator="\n")
-            for one, rows in answers.rows.items():
-                lines.writerows([("question", *one.header), *((one.name, *row) for row in rows)])
+            for name, rows in answers.answers.items():
+                lines.writerows([("question", *questions()[name].header), *((name, *row.values()) for row in rows)])
         case "html":
             click.echo(page(answers), nl=False)
         case _:
-            for one, rows in answers.rows.items():
-                click.echo(f"{one.answers}\n\n{table(one.header, rows)}")
+            for name, rows in answers.answers.items():
+                one = questions()[name]
+                click.echo(f"{one.answers}\n\n{table(one.header, [[*row.values()] for row in rows])}")
             click.echo(f"{answers.first} to {answers.last}; groups of fewer than {answers.k} installations are hidden")

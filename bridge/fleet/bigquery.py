@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import date
 
-    from bridge.fleet.questions import Question, Row
+    from bridge.fleet.questions import Question, Rows
 
 _REQUEST: Final = 60.0
 _ANSWER: Final = 600.0
@@ -51,17 +51,17 @@ def ask(
     config = bigquery.QueryJobConfig(
         query_parameters=[bigquery.ScalarQueryParameter(*each) for each in values], dry_run=dry_run
     )
-    rows: dict[Question, list[Row]] = {}
+    answers: dict[str, Rows] = {}
     try:
         client = bigquery.Client(project)
         for one in asked:
             text = statement(one, f"{source}.events_*")
             job = client.query(text, config, retry=_RETRY, job_retry=None, timeout=_REQUEST)
             if dry_run:
-                rows[one] = [(int(job.total_bytes_processed),)]
+                answers[one.name] = ({"bytes": int(job.total_bytes_processed)},)
             else:
-                rows[one] = [row.values() for row in job.result(retry=_RETRY, timeout=_ANSWER)]
-        return Answers(first, last, k, rows)
+                answers[one.name] = one.rows(row.values() for row in job.result(retry=_RETRY, timeout=_ANSWER))
+        return Answers(first, last, k, 0, answers)
     except (GoogleAPIError, GoogleAuthError, TimeoutError) as error:
         what = f"BigQuery does not answer: {str(error).splitlines()[0]}"
         login = "gcloud auth application-default login"

@@ -54,12 +54,12 @@ def ask(
                 raise FleetError(f"there is no event from {first} to {last}", remedy)
             database.execute(_created("facts"), {"first": first, "last": last})
             database.execute(_created("latest"))
-            rows = {}
+            answers = {}
             for one in asked:
                 text = translated(select(one, {}))
                 values = {name: value for name, value in (("k", k), ("last", last)) if f"${name}" in text}
-                rows[one] = database.execute(text, values).fetchall()
-            return Answers(first, last, k, rows, broken + lines)
+                answers[one.name] = one.rows(database.execute(text, values).fetchall())
+            return Answers(first, last, k, broken + lines, answers)
         except duckdb.Error as error:
             raise _unreadable(folder, str(error)) from error
 

@@ -9,11 +9,10 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Final
 
 from bridge import charts
+from bridge.fleet.questions import questions
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from bridge.fleet.questions import Answers, Question, Row
+    from bridge.fleet.questions import Answers, Question, Rows
 
 _FEW: Final = 5
 """Sections that have a chart of their own each; of more there is one with a bar for each, or a table only."""
@@ -28,14 +27,14 @@ def page(answers: Answers) -> str:
         "SCRIPT": script,
         "DAYS": f"{answers.first} to {answers.last}",
         "SMALLEST": str(answers.k),
-        "ANSWERS": "".join(_card(*each) for each in answers.rows.items()),
+        "ANSWERS": "".join(_card(questions()[name], rows) for name, rows in answers.answers.items()),
     }
     return re.sub("|".join(marks), lambda mark: marks[mark[0]], text)
 
 
-def _card(question: Question, rows: Sequence[Row]) -> str:
+def _card(question: Question, rows: Rows) -> str:
     sections: dict[str, dict[str, int]] = defaultdict(dict)
-    for section, item, installations, _, *amount in rows:
+    for section, item, installations, _, *amount in (row.values() for row in rows):
         # What a question sums up is what it is about; the number of installations is in the table.
         sections[str(section)][str(item)] = int([installations, *amount][-1] or 0)
     if question.header[0] == "day":
@@ -50,6 +49,6 @@ def _card(question: Question, rows: Sequence[Row]) -> str:
         chart = charts.bars(question.answers, sections, question.header[0])
     else:
         chart = ""
-    table = charts.table("As a table", question.header, [[str(cell) for cell in row] for row in rows])
+    table = charts.table("As a table", question.header, [[str(cell) for cell in row.values()] for row in rows])
     shown = f"{chart}{table}" if sections else "<p>No group is large enough to be shown.</p>"
     return f'<section class="card"><h2>{escape(question.answers)}</h2>{shown}</section>\n'

@@ -7,18 +7,17 @@ left to `sql/shown.sql`, which hides groups of fewer than k installations: a que
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import date  # noqa: TC003 - the same
 from functools import cache
 from importlib.resources import files
-from typing import TYPE_CHECKING, Final
+from typing import Any, Final
 
+from bridge.document import Document
 from bridge.errors import BridgeError
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from datetime import date
-
-Row = tuple[str | int | float | None, ...]
+Rows = tuple[Mapping[str, str | int | float | None], ...]
 
 _COLUMNS: Final = ("section", "item", "installations", "percent")
 # Ranges stand in the order of their numbers, everything else by how often it occurs.
@@ -40,17 +39,20 @@ class Question:
     """Of its answer: section, item, installations, percent, and what is summed up besides, if anything is."""
     text: str
 
+    def rows(self, found: Iterable[Iterable[Any]]) -> Rows:
+        """Rows of its answer, by column."""
+        return tuple(dict(zip(self.header, row, strict=True)) for row in found)
 
-@dataclass(frozen=True, slots=True)
-class Answers:
-    """What was asked of the events of some days: the rows of each answer, without groups of fewer than k."""
+
+class Answers(Document, frozen=True):
+    """What questions gave: by question its rows, by column, without groups of fewer than k."""
 
     first: date
     last: date
     k: int
-    rows: Mapping[Question, Sequence[Row]]
-    broken: int = 0
-    """How many lines or files could not be read."""
+    unreadable: int
+    """Lines or files that are left out."""
+    answers: Mapping[str, Rows]
 
 
 @cache

@@ -23,15 +23,13 @@ if TYPE_CHECKING:
     from datetime import date
     from pathlib import Path
 
-    from bridge.fleet.questions import Row
-
 
 def answers(
     folder: Path, *names: str, k: int = 1, first: date | None = None, last: date | None = None
-) -> dict[str, list[Row]]:
+) -> dict[str, list[tuple[Any, ...]]]:
     """The rows of the named questions, or of all of them."""
     found = local.ask(folder, [questions()[name] for name in names or questions()], k, first, last)
-    return {question.name: list(rows) for question, rows in found.rows.items()}
+    return {name: [tuple(row.values()) for row in rows] for name, rows in found.answers.items()}
 
 
 @dataclass(frozen=True)

@@ -66,6 +66,7 @@ def test_each_form_has_the_same_answer(folder: Path) -> None:
         "first": "2026-11-01",
         "last": "2026-11-01",
         "k": 5,
+        "unreadable": 0,
         "answers": {"backends": [{"module": "mod_mam", "backend": "rdbms", "installations": 8, "percent": 100.0}]},
     }
     assert list(csv.reader(io.StringIO(as_csv))) == [
@@ -129,8 +130,11 @@ def test_bigquery_gets_the_statement_and_its_parameters(answering: Callable[...,
     server, question = answering(("mod_mam", "rdbms", 8, 100.0), processed=12_345), questions()["backends"]
 
     answers = bigquery.ask("project.analytics_1", [question], 7, DAY, DAY)
-    assert answers.rows == {question: [("mod_mam", "rdbms", 8, 100.0)]}
-    assert bigquery.ask("project.analytics_1", [question], 7, DAY, DAY, dry_run=True).rows == {question: [(12_345,)]}
+    row = {"module": "mod_mam", "backend": "rdbms", "installations": 8, "percent": 100.0}
+    assert answers.answers == {"backends": (row,)}
+    assert bigquery.ask("project.analytics_1", [question], 7, DAY, DAY, dry_run=True).answers == {
+        "backends": ({"bytes": 12_345},)
+    }
 
     asked, dry = (job["configuration"] for job in server.jobs)
     assert "`project.analytics_1.events_*`" in asked["query"]["query"]

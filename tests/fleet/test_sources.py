@@ -106,7 +106,7 @@ def test_a_broken_line_costs_itself_and_is_counted(tmp_path: Path, name: str) ->
     lines = [json.dumps(event.row()) for event in events] if name.startswith("events") else _record(events).splitlines()
     (tmp_path / name).write_text("\n".join([lines[0], '{"event_name": "clus', *lines[1:], "[1, 2"]) + "\n")
 
-    assert local.ask(tmp_path, [], 1).broken == 2
+    assert local.ask(tmp_path, [], 1).unreadable == 2
     assert [row[1] for row in answers(tmp_path, "versions")["versions"]] == ["6.7.0"]
 
 
