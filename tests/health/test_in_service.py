@@ -70,7 +70,6 @@ def test_the_service_is_alive_at_once_and_ready_with_its_first_report(
             assert found["mongooseim_bridge_last_report_events"] == len(events)
             shown = client.get(f"{url}/status.json").json()
             printed = bridge.run("status", "--format", "json").json()
-            assert shown.pop("service").items() >= printed.pop("service").items()
             assert {**shown, "now": ""} == {**printed, "now": ""}
             assert client.get(url).headers["content-security-policy"].startswith("default-src 'none'")
         assert answers(client, f"{url}/healthz") == 0
