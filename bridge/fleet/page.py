@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from html import escape
-from importlib.resources import files
 from typing import TYPE_CHECKING, Final
 
 from bridge import charts
 from bridge.fleet.questions import questions
+from bridge.web_page import assembled
 
 if TYPE_CHECKING:
     from bridge.fleet.questions import Answers, Question, Rows
@@ -20,16 +19,9 @@ _FEW: Final = 5
 
 def page(answers: Answers) -> str:
     """The page as HTML text; it loads nothing."""
-    names = ("web_page.css", "web_page.js", "fleet/page.html")
-    style, script, text = (files("bridge").joinpath(name).read_text("utf-8") for name in names)
-    marks = {
-        "STYLE": style,
-        "SCRIPT": script,
-        "DAYS": f"{answers.first} to {answers.last}",
-        "SMALLEST": str(answers.k),
-        "ANSWERS": "".join(_card(questions()[name], rows) for name, rows in answers.answers.items()),
-    }
-    return re.sub("|".join(marks), lambda mark: marks[mark[0]], text)
+    cards = "".join(_card(questions()[name], rows) for name, rows in answers.answers.items())
+    days = f"{answers.first} to {answers.last}"
+    return assembled("bridge.fleet", DAYS=days, SMALLEST=str(answers.k), ANSWERS=cards)
 
 
 def _card(question: Question, rows: Rows) -> str:
